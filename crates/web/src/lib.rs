@@ -1,1 +1,3 @@
-//! web
+//! The worker side of the page. Thin: translates, never decides.
+
+pub mod protocol;
