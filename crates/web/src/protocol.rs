@@ -85,9 +85,9 @@ pub enum Event {
     /// Bytes of a download so far, those of an earlier attempt included.
     Fetching {
         /// Bytes stored.
-        bytes: u32,
+        bytes: f64,
         /// Bytes of the whole file.
-        total: u32,
+        total: f64,
     },
     /// The checkpoint is stored and its sha256 is right.
     Fetched,
@@ -96,9 +96,9 @@ pub enum Event {
     /// Bytes of weights read into the lane's layout so far.
     Loading {
         /// Bytes read.
-        bytes: u32,
+        bytes: f64,
         /// Bytes to read.
-        total: u32,
+        total: f64,
     },
     /// The checkpoint can be scored.
     Loaded {
@@ -201,7 +201,7 @@ pub struct ModelCard {
     /// Name for people.
     pub name: String,
     /// Bytes of the file.
-    pub size: u32,
+    pub size: f64,
     /// Hex sha256 of the file.
     pub sha256: String,
     /// SPDX identifier.
@@ -211,7 +211,7 @@ pub struct ModelCard {
     /// Such as `Q4_1`.
     pub quantization: String,
     /// Number of weights.
-    pub parameters: u32,
+    pub parameters: f64,
     /// `pretrained`, `fine-tuned`, `instruction-tuned` or `rl-tuned`.
     #[serde(rename = "type")]
     pub kind: String,
@@ -220,7 +220,7 @@ pub struct ModelCard {
     /// Where it comes from, for people.
     pub homepage: String,
     /// Bytes of it stored in this browser.
-    pub stored: u32,
+    pub stored: f64,
     /// Whether it is stored whole and verified.
     pub ready: bool,
 }
@@ -236,9 +236,9 @@ pub struct CheckpointCard {
     /// Type of most weights.
     pub quantization: String,
     /// Number of weights.
-    pub parameters: u32,
+    pub parameters: f64,
     /// Bytes of the file.
-    pub size: u32,
+    pub size: f64,
     /// Longest sequence, in tokens.
     pub context_length: u32,
     /// Number of layers.
