@@ -1,0 +1,163 @@
+//! `cargo xtask build`: the engine modules and the page.
+//!
+//! Two engine modules leave this verb. The CPU module holds no GPU crates, builds optimised in a minute or two and is
+//! all a first score needs. The GPU module holds both lanes; its dependencies take 5 minutes unoptimised and more than
+//! 15 optimised. The page offers the GPU lane once `/engine/gpu/` is there.
+
+use std::fs;
+use std::path::Path;
+use std::process::Command;
+
+use anyhow::Context;
+
+use crate::needs::Need;
+use crate::place::Place;
+use crate::process::{npm, run, step};
+use crate::setup;
+use crate::toolchain::{self, WasmRust};
+
+/// Optimiser of wasm modules; an npm package without dependencies, wanted for releases only.
+const BINARYEN: &str = "binaryen@132.0.0";
+
+/// Arguments of `build`.
+#[derive(clap::Args)]
+pub(crate) struct Build {
+    /// Build the GPU module too (5 minutes the first time).
+    #[arg(long)]
+    gpu: bool,
+    /// Optimise everything as for users (the GPU module then takes more than 15 minutes the first time).
+    #[arg(long)]
+    release: bool,
+}
+
+impl Build {
+    /// Runs the verb.
+    pub(crate) fn run(&self, place: &Place) -> anyhow::Result<()> {
+        setup::ensure(place, Need::BUILD)?;
+        engine(place, Module::Cpu, self.release)?;
+        page(place)?;
+        if self.gpu {
+            engine(place, Module::Gpu, self.release)?;
+        }
+        Ok(())
+    }
+}
+
+/// One of the two wasm modules.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Module {
+    /// The CPU lane alone.
+    Cpu,
+    /// Both lanes.
+    Gpu,
+}
+
+impl Module {
+    /// Name of its folder.
+    fn name(self) -> &'static str {
+        match self {
+            Self::Cpu => "cpu",
+            Self::Gpu => "gpu",
+        }
+    }
+
+    /// Cargo profile: the CPU module is cheap enough to be always optimised.
+    fn profile(self, release: bool) -> &'static str {
+        match self {
+            Self::Gpu if !release => "web-fast",
+            _ => "web",
+        }
+    }
+}
+
+/// Builds a module into `www/public/engine/<name>/`.
+pub(crate) fn engine(place: &Place, module: Module, release: bool) -> anyhow::Result<()> {
+    let (name, profile) = (module.name(), module.profile(release));
+    step(
+        &format!("engine module `{name}`, profile `{profile}`"),
+        || {
+            let rust =
+                WasmRust::find().context("no Rust for wasm; `cargo xtask setup` installs it")?;
+            let (mut build, products) = rust.cargo_build(place, name);
+            build.args(["--package", "jeoul-web", "--profile", profile]);
+            if module == Module::Gpu {
+                build.args(["--features", "gpu"]);
+            }
+            run(&mut build)?;
+            let fresh = place.engine().join(format!(".{name}-new"));
+            remove(&fresh)?;
+            bindgen(
+                place,
+                &products.join(profile).join("jeoul_web.wasm"),
+                &fresh,
+                release,
+            )?;
+            replace(&fresh, &place.engine().join(name))
+        },
+    )
+}
+
+/// Makes the JavaScript side of a module, and with `release` a smaller and faster module.
+fn bindgen(place: &Place, wasm: &Path, folder: &Path, release: bool) -> anyhow::Result<()> {
+    let program = toolchain::wasm_bindgen(place)?
+        .context("no wasm-bindgen; `cargo xtask setup` installs it")?;
+    let mut command = Command::new(program);
+    command
+        .args(["--target", "web", "--out-dir"])
+        .arg(folder)
+        .arg(wasm);
+    if !release {
+        return run(&mut command);
+    }
+    run(command.arg("--remove-name-section"))?;
+    let tools = place.tools();
+    let optimiser = tools.join("node_modules/.bin").join(if cfg!(windows) {
+        "wasm-opt.cmd"
+    } else {
+        "wasm-opt"
+    });
+    if !optimiser.is_file() {
+        fs::create_dir_all(&tools)?;
+        run(npm(&tools).args([
+            "install",
+            "--prefix",
+            ".",
+            "--no-save",
+            "--no-audit",
+            "--no-fund",
+            BINARYEN,
+        ]))?;
+    }
+    let module = folder.join("jeoul_web_bg.wasm");
+    // No fast-math: the CPU lane's numbers stay the same to the bit.
+    run(Command::new(optimiser)
+        .args(["-O3", "--all-features", "-o"])
+        .arg(&module)
+        .arg(&module))
+}
+
+/// Puts a finished folder in the place of an older one, so that a page never sees half of it.
+fn replace(fresh: &Path, folder: &Path) -> anyhow::Result<()> {
+    let old = fresh.with_extension("old");
+    remove(&old)?;
+    if folder.exists() {
+        fs::rename(folder, &old)?;
+    }
+    fs::rename(fresh, folder)?;
+    remove(&old)
+}
+
+fn remove(folder: &Path) -> anyhow::Result<()> {
+    if folder.exists() {
+        fs::remove_dir_all(folder)
+            .with_context(|| format!("{} cannot be removed", folder.display()))?;
+    }
+    Ok(())
+}
+
+/// Builds the page into `www/dist/`.
+pub(crate) fn page(place: &Place) -> anyhow::Result<()> {
+    step("page", || {
+        run(npm(&place.www()).args(["run", "--silent", "build"]))
+    })
+}

@@ -1,0 +1,163 @@
+//! What building and testing need: how to see whether it is there, and how to get it.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use anyhow::{Context, bail};
+
+use crate::place::Place;
+use crate::process::{npm, output, run, which};
+use crate::toolchain::{self, WasmRust, apt_install};
+
+/// Node.js as Vite needs it.
+const NODE_MAJOR_MIN: u32 = 20;
+
+/// One thing that must be there.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Need {
+    /// A compiler for wasm.
+    WasmRust,
+    /// The wasm-bindgen command of the locked version.
+    WasmBindgen,
+    /// Node.js with npm.
+    Node,
+    /// The page's npm packages.
+    PagePackages,
+    /// The browser tests' npm packages.
+    BrowserPackages,
+    /// A Chromium that tests can drive.
+    Chromium,
+    /// A Vulkan driver, so that the GPU lane is tested natively; Mesa's lavapipe needs no GPU.
+    Vulkan,
+}
+
+impl Need {
+    /// What building and serving take.
+    pub(crate) const BUILD: &[Self] = &[
+        Self::WasmRust,
+        Self::WasmBindgen,
+        Self::Node,
+        Self::PagePackages,
+    ];
+    /// What tests take on top.
+    pub(crate) const TEST: &[Self] = &[Self::BrowserPackages, Self::Chromium, Self::Vulkan];
+
+    /// Name for people.
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::WasmRust => "Rust for wasm",
+            Self::WasmBindgen => "wasm-bindgen",
+            Self::Node => "Node.js",
+            Self::PagePackages => "npm packages of www/",
+            Self::BrowserPackages => "npm packages of tests/browser/",
+            Self::Chromium => "Chromium",
+            Self::Vulkan => "Vulkan driver",
+        }
+    }
+
+    /// What is there, in one line; `None` if it is missing.
+    pub(crate) fn find(self, place: &Place) -> anyhow::Result<Option<String>> {
+        Ok(match self {
+            Self::WasmRust => WasmRust::find().map(|rust| rust.describe()),
+            Self::WasmBindgen => {
+                toolchain::wasm_bindgen(place)?.map(|path| path.display().to_string())
+            }
+            Self::Node => node(),
+            Self::PagePackages => packages(&place.www()),
+            Self::BrowserPackages => packages(&place.browser_tests()),
+            Self::Chromium => chromium().map(|path| path.display().to_string()),
+            Self::Vulkan => vulkan(),
+        })
+    }
+
+    /// Brings it here, or says what a person has to do.
+    pub(crate) fn install(self, place: &Place) -> anyhow::Result<()> {
+        match self {
+            Self::WasmRust => toolchain::install().context(
+                "no Rust for wasm\n\nhint: `rustup target add wasm32-unknown-unknown`, \
+                 or on Debian `apt-get install rustc-web rust-web-src lld-22`",
+            ),
+            Self::WasmBindgen => toolchain::install_wasm_bindgen(place),
+            Self::Node => bail!(
+                "Node.js {NODE_MAJOR_MIN} or newer with npm is needed to build the page\n\n\
+                 hint: https://nodejs.org, or your system's packages `nodejs` and `npm`"
+            ),
+            Self::PagePackages => install_packages(&place.www()),
+            Self::BrowserPackages => install_packages(&place.browser_tests()),
+            // The page shows Korean, so screenshots need its letters.
+            Self::Chromium => apt_install(&["chromium", "fonts-noto-cjk"])
+                .context("no Chromium for tests\n\nhint: install Chromium or Chrome, or set JEOUL_CHROMIUM to its path"),
+            Self::Vulkan => apt_install(&["libvulkan1", "mesa-vulkan-drivers"])
+                .context("no Vulkan driver\n\nhint: install your GPU's driver, or Mesa's lavapipe"),
+        }
+    }
+}
+
+/// The browser that tests drive: `JEOUL_CHROMIUM`, else what the system has.
+pub(crate) fn chromium() -> Option<PathBuf> {
+    if let Some(path) = std::env::var_os("JEOUL_CHROMIUM") {
+        return Some(path.into());
+    }
+    let on_mac = PathBuf::from("/Applications/Google Chrome.app/Contents/MacOS/Google Chrome");
+    which(&[
+        "chromium",
+        "chromium-browser",
+        "google-chrome",
+        "google-chrome-stable",
+    ])
+    .or_else(|| on_mac.is_file().then_some(on_mac))
+}
+
+fn node() -> Option<String> {
+    let version = output(Command::new("node").arg("--version"))?;
+    let major: u32 = version
+        .trim_start_matches('v')
+        .split('.')
+        .next()?
+        .parse()
+        .ok()?;
+    which(&["npm", "npm.cmd"])?;
+    (major >= NODE_MAJOR_MIN).then_some(version)
+}
+
+/// Only Linux has drivers as packages; elsewhere the system brings its own.
+fn vulkan() -> Option<String> {
+    if !cfg!(target_os = "linux") {
+        return Some("the system's own graphics".to_owned());
+    }
+    let folders = [
+        "/usr/share/vulkan/icd.d",
+        "/etc/vulkan/icd.d",
+        "/usr/local/share/vulkan/icd.d",
+    ];
+    let mut drivers = folders
+        .iter()
+        .filter_map(|folder| fs::read_dir(folder).ok())
+        .flatten()
+        .filter_map(Result::ok);
+    drivers
+        .find(|file| file.path().extension().is_some_and(|kind| kind == "json"))
+        .map(|file| file.path().display().to_string())
+}
+
+/// npm packages are up to date if the lock file is the one they were installed from.
+fn packages(folder: &Path) -> Option<String> {
+    let lock = match fs::read(folder.join("package-lock.json")) {
+        Ok(lock) => lock,
+        Err(_) => return Some("none needed".to_owned()),
+    };
+    let installed = fs::read(installed_lock(folder)).ok()?;
+    (installed == lock).then(|| "as package-lock.json says".to_owned())
+}
+
+fn install_packages(folder: &Path) -> anyhow::Result<()> {
+    run(npm(folder).args(["ci", "--no-audit", "--no-fund"]))?;
+    fs::copy(folder.join("package-lock.json"), installed_lock(folder))
+        .context("node_modules cannot be written to")?;
+    Ok(())
+}
+
+fn installed_lock(folder: &Path) -> PathBuf {
+    folder.join("node_modules/.installed-package-lock.json")
+}

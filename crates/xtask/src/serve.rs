@@ -1,0 +1,72 @@
+//! `cargo xtask serve`: from a fresh checkout to a first score in one command.
+
+use std::process::{Child, Command};
+use std::thread;
+
+use anyhow::Context;
+
+use crate::build::{self, Module};
+use crate::fetch::fetch;
+use crate::needs::Need;
+use crate::place::Place;
+use crate::process::npm;
+use crate::{registry, server, setup};
+
+/// Arguments of `serve`.
+#[derive(clap::Args)]
+pub(crate) struct Serve {
+    /// Port at 127.0.0.1; 0 for any free one.
+    #[arg(long, default_value_t = 8080)]
+    port: u16,
+    /// Rebuild the page when its sources change; reload the tab to see it.
+    #[arg(long)]
+    watch: bool,
+    /// Optimise everything as for users.
+    #[arg(long)]
+    release: bool,
+    /// Leave the GPU module as it is.
+    #[arg(long)]
+    no_gpu: bool,
+}
+
+impl Serve {
+    /// Runs the verb until it is interrupted.
+    pub(crate) fn run(&self, place: &Place) -> anyhow::Result<()> {
+        // First, so that a port in use is known before minutes of building.
+        let listener = server::listen(self.port)?;
+        setup::ensure(place, Need::BUILD)?;
+        build::engine(place, Module::Cpu, self.release)?;
+        build::page(place)?;
+        if let Err(error) = fetch(place, registry::DEFAULT) {
+            eprintln!("  {error:#}; the page will try by itself, and takes a dropped file");
+        }
+        let address = server::start(place, listener)?;
+        eprintln!("\n  Jeoul is at http://{address}/ (Ctrl-C ends it)\n");
+        let watcher = if self.watch {
+            Some(watch(place)?)
+        } else {
+            None
+        };
+        if !self.no_gpu {
+            match build::engine(place, Module::Gpu, self.release) {
+                Ok(()) => eprintln!("\n  The GPU lane is ready: reload http://{address}/\n"),
+                Err(error) => eprintln!("\n  {error:#}\n  The page goes on with the CPU lane.\n"),
+            }
+        }
+        if let Some(mut watcher) = watcher {
+            watcher.wait().context("the page's watcher is lost")?;
+        }
+        loop {
+            thread::park();
+        }
+    }
+}
+
+/// Vite, building into `www/dist/` after every change.
+fn watch(place: &Place) -> anyhow::Result<Child> {
+    let mut command: Command = npm(&place.www());
+    command
+        .args(["run", "--silent", "build", "--", "--watch"])
+        .spawn()
+        .context("npm could not be started")
+}

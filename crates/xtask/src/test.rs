@@ -1,0 +1,194 @@
+//! `cargo xtask test`: everything CI checks, cheap things first; stops at the first that fails.
+
+use std::env;
+use std::time::Instant;
+
+use anyhow::Context;
+use clap::ValueEnum;
+
+use crate::build::{self, Module};
+use crate::fetch::fetch;
+use crate::needs::{self, Need};
+use crate::place::Place;
+use crate::process::{cargo, npm, readable, run, step};
+use crate::{registry, server, setup};
+
+/// Arguments of `test`.
+#[derive(clap::Args)]
+pub(crate) struct Test {
+    /// What to check: a part, or a package such as `jeoul-eval`; everything if left out.
+    place: Option<String>,
+}
+
+/// A part of the checks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum Part {
+    /// What is written where: module docs, left marks, links, arrows between crates.
+    Tidy,
+    /// Formatting, lints and tests of all crates, GPU included.
+    Rust,
+    /// Types, tests and build of the page.
+    Page,
+    /// Both wasm modules and the journeys through the page in Chromium.
+    Browser,
+}
+
+/// Counts the checks, for the closing line.
+#[derive(Default)]
+struct Checks {
+    passed: usize,
+}
+
+impl Checks {
+    fn check(
+        &mut self,
+        name: &str,
+        work: impl FnOnce() -> anyhow::Result<()>,
+    ) -> anyhow::Result<()> {
+        let result = step(name, work);
+        self.passed += usize::from(result.is_ok());
+        result
+    }
+}
+
+impl Test {
+    /// Runs the verb.
+    pub(crate) fn run(&self, place: &Place) -> anyhow::Result<()> {
+        let start = Instant::now();
+        let mut checks = Checks::default();
+        let result = self.checks(place, &mut checks);
+        let failed = usize::from(result.is_err());
+        eprintln!("\nchecks took {}", readable(start.elapsed()));
+        println!("{} passed, {failed} failed", checks.passed);
+        result
+    }
+
+    fn checks(&self, place: &Place, checks: &mut Checks) -> anyhow::Result<()> {
+        let parts = match self.place.as_deref() {
+            None => Part::value_variants().to_vec(),
+            Some(name) => match Part::from_str(name, true) {
+                Ok(part) => vec![part],
+                Err(_) => return package(place, checks, name),
+            },
+        };
+        setup::ensure(place, &needs(&parts))?;
+        for part in parts {
+            match part {
+                Part::Tidy => tidy(place, checks)?,
+                Part::Rust => rust(place, checks)?,
+                Part::Page => page(place, checks)?,
+                Part::Browser => browser(place, checks)?,
+            }
+        }
+        Ok(())
+    }
+}
+
+fn needs(parts: &[Part]) -> Vec<Need> {
+    let of = |part: &Part| match part {
+        Part::Tidy => Vec::new(),
+        Part::Rust => vec![Need::Vulkan],
+        Part::Page => vec![Need::Node, Need::PagePackages],
+        Part::Browser => [Need::BUILD, &[Need::BrowserPackages, Need::Chromium]].concat(),
+    };
+    let mut needs = Vec::new();
+    for need in parts.iter().flat_map(of) {
+        if !needs.contains(&need) {
+            needs.push(need);
+        }
+    }
+    needs
+}
+
+/// Tests of one package.
+fn package(place: &Place, checks: &mut Checks, name: &str) -> anyhow::Result<()> {
+    let name = if place.root.join("crates").join(name).is_dir() {
+        format!("jeoul-{name}")
+    } else {
+        name.to_owned()
+    };
+    // Two packages are named otherwise than their folders.
+    let name = match name.as_str() {
+        "jeoul-cli" => "jeoul",
+        "jeoul-xtask" => "xtask",
+        name => name,
+    };
+    checks.check(&format!("tests of {name}"), || {
+        run(cargo(place, "test", &place.target).args(["--package", name]))
+    })
+}
+
+fn tidy(place: &Place, checks: &mut Checks) -> anyhow::Result<()> {
+    checks.check("formatting", || {
+        run(cargo(place, "fmt", &place.target).args(["--all", "--check"]))
+    })?;
+    checks.check("tidiness", || {
+        run(cargo(place, "test", &place.target).args(["--quiet", "--package", "xtask"]))
+    })
+}
+
+/// One build of everything with the GPU lane: per-package feature sets would build Burn several times.
+fn rust(place: &Place, checks: &mut Checks) -> anyhow::Result<()> {
+    let all = ["--workspace", "--exclude", "xtask"];
+    checks.check("lints", || {
+        run(cargo(place, "clippy", &place.target)
+            .args(["--workspace", "--all-targets"])
+            .args(["--", "--deny", "warnings"]))
+    })?;
+    checks.check("build of the tests", || {
+        run(cargo(place, "test", &place.target)
+            .args(all)
+            .arg("--no-run"))
+    })?;
+    checks.check("tests of the crates", || {
+        let mut command = cargo(place, "test", &place.target);
+        if env::var_os("XDG_RUNTIME_DIR").is_none() {
+            // Vulkan loaders want one; without it they complain on every start.
+            command.env("XDG_RUNTIME_DIR", env::temp_dir());
+        }
+        run(command.args(all))
+    })
+}
+
+fn page(place: &Place, checks: &mut Checks) -> anyhow::Result<()> {
+    let www = place.www();
+    checks.check("types of the page", || {
+        run(npm(&www).args(["run", "--silent", "check"]))
+    })?;
+    checks.check("tests of the page", || {
+        run(npm(&www).args(["run", "--silent", "test"]))
+    })
+}
+
+/// Journeys in Chromium against the built page, with both modules.
+fn browser(place: &Place, checks: &mut Checks) -> anyhow::Result<()> {
+    checks.check("CPU module", || build::engine(place, Module::Cpu, false))?;
+    checks.check("GPU module", || build::engine(place, Module::Gpu, false))?;
+    checks.check("page build", || build::page(place))?;
+    checks.check("the command", || {
+        run(cargo(place, "build", &place.target).args(["--package", "jeoul"]))
+    })?;
+    let smollm2 = fetch(place, registry::DEFAULT);
+    checks.check("journeys in the browser", || {
+        let address = server::start(place, server::listen(0)?)?;
+        let chromium = needs::chromium().context("no Chromium")?;
+        let mut command = npm(&place.browser_tests());
+        command
+            .args(["test"])
+            .env("JEOUL_URL", format!("http://{address}"))
+            .env("JEOUL_CHROMIUM", chromium)
+            .env(
+                "JEOUL_BIN",
+                place
+                    .target
+                    .join("debug")
+                    .join(if cfg!(windows) { "jeoul.exe" } else { "jeoul" }),
+            )
+            .env("JEOUL_MODEL", place.models().join("tiny.gguf"));
+        match &smollm2 {
+            Ok(file) => _ = command.env("JEOUL_SMOLLM2", file),
+            Err(error) => eprintln!("  without the real checkpoint: {error:#}"),
+        }
+        run(&mut command)
+    })
+}
