@@ -15,10 +15,13 @@ pub(crate) struct Place {
 }
 
 impl Place {
-    /// The checkout this xtask was built from. Build products go to `JEOUL_TARGET_DIR`, else to `CARGO_TARGET_DIR`,
+    /// The checkout this xtask belongs to. Build products go to `JEOUL_TARGET_DIR`, else to `CARGO_TARGET_DIR`,
     /// else to `target/`.
     pub(crate) fn find() -> anyhow::Result<Self> {
-        let manifest = Path::new(env!("CARGO_MANIFEST_DIR"));
+        // Cargo says at run time where it runs; checkouts that share a target folder share this program.
+        let manifest =
+            env::var_os("CARGO_MANIFEST_DIR").unwrap_or_else(|| env!("CARGO_MANIFEST_DIR").into());
+        let manifest = Path::new(&manifest);
         let root = manifest
             .ancestors()
             .nth(2)

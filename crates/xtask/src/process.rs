@@ -1,7 +1,6 @@
 //! Running other programs: every step says its name before and its duration after.
 
 use std::env;
-use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
@@ -30,9 +29,9 @@ pub(crate) fn run(command: &mut Command) -> anyhow::Result<()> {
     let status = command
         .stdin(Stdio::null())
         .status()
-        .with_context(|| format!("`{line}` could not be started"))?;
+        .with_context(|| format!("`{}` could not be started", program(command)))?;
     if !status.success() {
-        bail!("`{line}` failed ({status})");
+        bail!("`{}` failed ({status})", program(command));
     }
     Ok(())
 }
@@ -96,25 +95,22 @@ pub(crate) fn readable(duration: Duration) -> String {
 
 /// The command as a person would type it, without its environment.
 fn line(command: &Command) -> String {
-    let words = std::iter::once(command.get_program()).chain(command.get_args());
-    let program = |word: &OsStr| {
-        Path::new(word)
-            .file_name()
-            .unwrap_or(word)
-            .to_string_lossy()
-            .into_owned()
-    };
-    let words: Vec<String> = words
-        .enumerate()
-        .map(|(i, word)| {
-            if i == 0 {
-                program(word)
-            } else {
-                word.to_string_lossy().into_owned()
-            }
-        })
-        .collect();
-    words.join(" ")
+    let words = command
+        .get_args()
+        .map(|word| word.to_string_lossy().into_owned());
+    std::iter::once(program(command))
+        .chain(words)
+        .collect::<Vec<_>>()
+        .join(" ")
+}
+
+/// Name of the command's program, without its folder.
+fn program(command: &Command) -> String {
+    let path = Path::new(command.get_program());
+    path.file_name()
+        .unwrap_or(path.as_os_str())
+        .to_string_lossy()
+        .into_owned()
 }
 
 #[cfg(test)]
@@ -130,7 +126,7 @@ mod tests {
     #[test]
     fn a_failing_program_is_named() {
         let error = run(Command::new("false").arg("--now")).unwrap_err();
-        assert_eq!(error.to_string(), "`false --now` failed (exit status: 1)");
+        assert_eq!(error.to_string(), "`false` failed (exit status: 1)");
         let error = run(&mut Command::new("no-such-program-at-all")).unwrap_err();
         assert_eq!(
             error.to_string(),

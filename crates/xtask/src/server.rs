@@ -160,3 +160,257 @@ fn is_worth_compressing(headers: &HeaderMap) -> bool {
             .iter()
             .any(|kind| text(CONTENT_TYPE).starts_with(kind))
 }
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+    use std::io::{Read, Write};
+    use std::net::TcpStream;
+    use std::path::PathBuf;
+
+    use super::*;
+
+    /// An answer, as bytes came over the wire.
+    struct Answer {
+        status: u16,
+        head: String,
+        body: Vec<u8>,
+    }
+
+    impl Answer {
+        #[track_caller]
+        fn header(&self, name: &str) -> &str {
+            let mut lines = self.head.lines().filter_map(|line| line.split_once(": "));
+            lines
+                .find(|(found, _)| *found == name)
+                .map(|(_, value)| value)
+                .unwrap_or_default()
+        }
+    }
+
+    /// A server over a folder of its own, which goes with it.
+    struct Site {
+        address: SocketAddr,
+        root: PathBuf,
+    }
+
+    impl Drop for Site {
+        fn drop(&mut self) {
+            let _ = fs::remove_dir_all(&self.root);
+        }
+    }
+
+    /// Serves a page, a module and two checkpoints.
+    fn serve(name: &str) -> Site {
+        let root = std::env::temp_dir().join(format!("jeoul-server-{}-{name}", std::process::id()));
+        let place = Place {
+            root: root.clone(),
+            target: root.join("target"),
+        };
+        let files: [(&str, Vec<u8>); 9] = [
+            ("www/dist/index.html", b"<!doctype html>".to_vec()),
+            (
+                "www/dist/assets/page-1a2b.js",
+                b"export const a = 1;".repeat(100),
+            ),
+            ("www/public/engine/cpu/jeoul_web_bg.wasm", vec![0; 10_000]),
+            ("www/secret.txt", b"secret".to_vec()),
+            ("models/registry.json", b"[]".to_vec()),
+            ("models/README.md", b"# Models".to_vec()),
+            ("models/tiny.gguf", b"0123456789".to_vec()),
+            ("models/cache/big.gguf", vec![7; 100_000]),
+            ("models/cache/big.gguf.part", vec![7; 10]),
+        ];
+        for (path, content) in files {
+            let path = root.join(path);
+            fs::create_dir_all(path.parent().unwrap()).unwrap();
+            fs::write(path, content).unwrap();
+        }
+        Site {
+            address: start(&place, listen(0).unwrap()).unwrap(),
+            root,
+        }
+    }
+
+    #[track_caller]
+    fn ask(site: &Site, method: &str, path: &str, headers: &str) -> Answer {
+        let mut stream = TcpStream::connect(site.address).unwrap();
+        write!(
+            stream,
+            "{method} {path} HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n{headers}\r\n"
+        )
+        .unwrap();
+        let mut bytes = Vec::new();
+        stream.read_to_end(&mut bytes).unwrap();
+        let end = bytes
+            .windows(4)
+            .position(|window| window == b"\r\n\r\n")
+            .unwrap();
+        let head = String::from_utf8(bytes[..end].to_vec()).unwrap();
+        let status = head.split(' ').nth(1).unwrap().parse().unwrap();
+        Answer {
+            status,
+            head,
+            body: bytes[end + 4..].to_vec(),
+        }
+    }
+
+    #[test]
+    fn every_answer_carries_the_headers() {
+        let site = serve("headers");
+        for (method, path) in [
+            ("GET", "/"),
+            ("GET", "/nothing"),
+            ("POST", "/"),
+            ("GET", "/models/tiny.gguf"),
+        ] {
+            let answer = ask(&site, method, path, "");
+            for (name, value) in HEADERS {
+                assert_eq!(answer.header(name), value, "{name} of {method} {path}");
+            }
+        }
+    }
+
+    #[test]
+    fn files_come_with_their_types() {
+        let site = serve("types");
+        for (path, kind) in [
+            ("/", "text/html"),
+            ("/assets/page-1a2b.js", "text/javascript"),
+            ("/engine/cpu/jeoul_web_bg.wasm", "application/wasm"),
+            ("/models/registry.json", "application/json"),
+            ("/models/tiny.gguf", "application/octet-stream"),
+            ("/models/big.gguf", "application/octet-stream"),
+        ] {
+            let answer = ask(&site, "GET", path, "");
+            assert_eq!(
+                (answer.status, answer.header("content-type")),
+                (200, kind),
+                "{path}"
+            );
+        }
+    }
+
+    #[test]
+    fn only_reading_is_allowed() {
+        let site = serve("methods");
+        let answer = ask(&site, "DELETE", "/models/tiny.gguf", "");
+        assert_eq!((answer.status, answer.header("allow")), (405, "GET, HEAD"));
+        let answer = ask(&site, "HEAD", "/models/tiny.gguf", "");
+        assert_eq!(
+            (
+                answer.status,
+                answer.header("content-length"),
+                answer.body.len()
+            ),
+            (200, "10", 0)
+        );
+    }
+
+    #[test]
+    fn nothing_outside_the_served_folders_is_reached() {
+        let site = serve("paths");
+        for path in [
+            "/../secret.txt",
+            "/%2e%2e/secret.txt",
+            "/engine/../../secret.txt",
+            "/engine/..%2f..%2fsecret.txt",
+            "/models/README.md",
+            "/models/big.gguf.part",
+            "/models/cache/big.gguf.part",
+            "/engine/gpu/jeoul_web.js",
+        ] {
+            assert_eq!(ask(&site, "GET", path, "").status, 404, "{path}");
+        }
+    }
+
+    #[test]
+    fn a_download_goes_on_where_it_stopped() {
+        let site = serve("ranges");
+        let answer = ask(&site, "GET", "/models/tiny.gguf", "range: bytes=4-\r\n");
+        assert_eq!(
+            (answer.status, answer.body.as_slice()),
+            (206, b"456789".as_slice())
+        );
+        assert_eq!(answer.header("content-range"), "bytes 4-9/10");
+        assert_eq!(
+            ask(&site, "GET", "/models/tiny.gguf", "range: bytes=10-\r\n").status,
+            416
+        );
+    }
+
+    #[test]
+    fn a_download_of_another_file_begins_anew() {
+        let site = serve("if-range");
+        let tag = ask(&site, "HEAD", "/models/tiny.gguf", "")
+            .header("etag")
+            .to_owned();
+        assert!(tag.starts_with('"'));
+        let same = ask(
+            &site,
+            "GET",
+            "/models/tiny.gguf",
+            &format!("range: bytes=4-\r\nif-range: {tag}\r\n"),
+        );
+        assert_eq!((same.status, same.body.len()), (206, 6));
+        let other = ask(
+            &site,
+            "GET",
+            "/models/tiny.gguf",
+            "range: bytes=4-\r\nif-range: \"other\"\r\n",
+        );
+        assert_eq!((other.status, other.body.len()), (200, 10));
+    }
+
+    #[test]
+    fn code_is_compressed_and_checkpoints_are_not() {
+        let site = serve("gzip");
+        let module = ask(
+            &site,
+            "GET",
+            "/engine/cpu/jeoul_web_bg.wasm",
+            "accept-encoding: gzip, br\r\n",
+        );
+        assert_eq!(
+            (module.status, module.header("content-encoding")),
+            (200, "gzip")
+        );
+        assert!(module.body.len() < 1000);
+        let plain = ask(&site, "GET", "/engine/cpu/jeoul_web_bg.wasm", "");
+        assert_eq!(
+            (plain.header("content-encoding"), plain.body.len()),
+            ("", 10_000)
+        );
+        let checkpoint = ask(
+            &site,
+            "GET",
+            "/models/big.gguf",
+            "accept-encoding: gzip\r\n",
+        );
+        assert_eq!(
+            (checkpoint.header("content-encoding"), checkpoint.body.len()),
+            ("", 100_000)
+        );
+    }
+
+    #[test]
+    fn what_has_not_changed_is_not_sent_again() {
+        let site = serve("caching");
+        let first = ask(&site, "GET", "/engine/cpu/jeoul_web_bg.wasm", "");
+        assert_eq!(first.header("cache-control"), "no-cache");
+        let again = format!("if-none-match: {}\r\n", first.header("etag"));
+        assert_eq!(
+            ask(&site, "GET", "/engine/cpu/jeoul_web_bg.wasm", &again).status,
+            304
+        );
+        let asset = ask(&site, "GET", "/assets/page-1a2b.js", "");
+        assert_eq!(
+            asset.header("cache-control"),
+            "public, max-age=31536000, immutable"
+        );
+        assert_eq!(
+            ask(&site, "GET", "/models/big.gguf", "").header("cache-control"),
+            "no-store"
+        );
+    }
+}
