@@ -1,1 +1,21 @@
-//! kernels
+//! Operations of a quantised language model for Burn, declared once ([`ops`]) and implemented twice: [`cpu`] for
+//! burn-flex with SIMD, `gpu` for CubeCL.
+//!
+//! Weights are of three formats ([`Format`]); every GGUF type becomes one of them without loss. Shapes are written
+//! outermost first, as `[rows, k]`. The files of the two lanes have the same names, so that they can be read side by side.
+//!
+//! The CPU lane gives the same bits in every browser and natively, whatever the SIMD width and however rows are batched:
+//! integer sums are exact, f32 sums have one fixed order, and there is no fused multiply-add.
+
+pub mod ops;
+pub mod weight;
+
+#[cfg(feature = "cpu")]
+pub mod cpu;
+#[cfg(feature = "gpu")]
+pub mod gpu;
+
+pub use weight::{Format, Processor, Rows, Weight, WeightBuilder};
+
+/// Weights per quantisation block: one scale, and for 4 bits one minimum.
+pub const BLOCK: usize = 32;

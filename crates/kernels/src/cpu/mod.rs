@@ -1,0 +1,125 @@
+//! The CPU lane: burn-flex holds the tensors, the loops are here. simd128 in wasm, SSE2 or NEON natively, through `wide`.
+//!
+//! **Invariant:** a row's result depends on that row alone, never on how many rows are computed with it.
+
+mod attention;
+mod embed;
+mod gate;
+mod math;
+mod matmul;
+mod norm;
+pub(crate) mod pack;
+mod quantize;
+mod rope;
+mod score;
+
+use burn::tensor::TensorData;
+use burn_flex::{Flex, FlexTensor};
+
+use crate::{Format, ops::LanguageOps};
+
+/// Values of a tensor in row-major order.
+fn contiguous(tensor: FlexTensor) -> FlexTensor {
+    tensor.to_contiguous()
+}
+
+/// Slice over a contiguous f32 tensor.
+fn floats(tensor: &FlexTensor) -> &[f32] {
+    tensor.as_slice().expect("a contiguous f32 tensor")
+}
+
+/// Slice over a contiguous i32 tensor.
+fn words(tensor: &FlexTensor) -> &[i32] {
+    tensor.as_slice().expect("a contiguous i32 tensor")
+}
+
+fn matrix(values: Vec<f32>, rows: usize, columns: usize) -> FlexTensor {
+    FlexTensor::from_data(TensorData::new(values, [rows, columns]))
+}
+
+fn dims(tensor: &FlexTensor) -> [usize; 2] {
+    let shape = tensor.layout().shape();
+    [shape[0], shape[1]]
+}
+
+impl LanguageOps for Flex {
+    fn embed(tokens: FlexTensor, quants: FlexTensor, scales: FlexTensor, format: Format, k: usize) -> FlexTensor {
+        let tokens = contiguous(tokens);
+        let mut out = vec![0.0; words(&tokens).len() * k];
+        for (&token, row) in words(&tokens).iter().zip(out.chunks_exact_mut(k)) {
+            embed::row(token as usize, words(&quants), floats(&scales), format, row);
+        }
+        matrix(out, words(&tokens).len(), k)
+    }
+
+    fn rms_norm(x: FlexTensor, weight: FlexTensor, epsilon: f32) -> FlexTensor {
+        let ([rows, k], x) = (dims(&x), contiguous(x));
+        let mut out = vec![0.0; rows * k];
+        for (x, y) in floats(&x).chunks_exact(k).zip(out.chunks_exact_mut(k)) {
+            norm::rms_norm_row(x, floats(&weight), epsilon, y);
+        }
+        matrix(out, rows, k)
+    }
+
+    fn matmul(x: FlexTensor, quants: FlexTensor, scales: FlexTensor, format: Format, n: usize) -> FlexTensor {
+        let ([rows, k], x) = (dims(&x), contiguous(x));
+        let mut out = vec![0.0; rows * n];
+        match format {
+            Format::F32 => matmul::float(floats(&x), words(&quants), k, n, &mut out),
+            Format::Q4 | Format::Q8 => {
+                let x = quantize::Activations::new(floats(&x), k);
+                matmul::quantized(&x, words(&quants), floats(&scales), format, n, &mut out);
+            }
+        }
+        matrix(out, rows, n)
+    }
+
+    fn rope(x: FlexTensor, cos: FlexTensor, sin: FlexTensor, position: usize, head_dim: usize) -> FlexTensor {
+        let ([rows, width], x) = (dims(&x), contiguous(x));
+        let pairs = dims(&cos)[1];
+        let mut out = floats(&x).to_vec();
+        for (i, row) in out.chunks_exact_mut(width).enumerate() {
+            let at = (position + i) * pairs..(position + i + 1) * pairs;
+            for head in row.chunks_exact_mut(head_dim) {
+                rope::rotate(head, &floats(&cos)[at.clone()], &floats(&sin)[at.clone()]);
+            }
+        }
+        matrix(out, rows, width)
+    }
+
+    fn kv_write(mut cache: FlexTensor, rows: FlexTensor, position: usize) -> FlexTensor {
+        let (width, rows) = (dims(&rows)[1], contiguous(rows));
+        assert!(cache.is_contiguous() && cache.layout().start_offset() == 0);
+        let source = floats(&rows);
+        // In place for a single owner; burn-flex copies the whole cache if another handle is alive.
+        cache.storage_mut::<f32>()[position * width..][..source.len()].copy_from_slice(source);
+        cache
+    }
+
+    fn attention(q: FlexTensor, keys: FlexTensor, values: FlexTensor, position: usize, head_dim: usize) -> FlexTensor {
+        let ([rows, width], [_, kv_width], q) = (dims(&q), dims(&keys), contiguous(q));
+        let mut out = vec![0.0; rows * width];
+        let cache = attention::Cache { keys: floats(&keys), values: floats(&values), kv_width, head_dim };
+        for (i, (q, y)) in floats(&q).chunks_exact(width).zip(out.chunks_exact_mut(width)).enumerate() {
+            attention::row(q, &cache, position + i + 1, y);
+        }
+        matrix(out, rows, width)
+    }
+
+    fn swiglu(gate: FlexTensor, up: FlexTensor) -> FlexTensor {
+        let ([rows, k], gate, up) = (dims(&gate), contiguous(gate), contiguous(up));
+        let mut out = vec![0.0; rows * k];
+        gate::swiglu(floats(&gate), floats(&up), &mut out);
+        matrix(out, rows, k)
+    }
+
+    fn score(logits: FlexTensor, targets: FlexTensor) -> FlexTensor {
+        let ([rows, vocab], logits, targets) = (dims(&logits), contiguous(logits), contiguous(targets));
+        let out = floats(&logits)
+            .chunks_exact(vocab)
+            .zip(words(&targets))
+            .flat_map(|(row, &target)| score::row(row, target as usize))
+            .collect();
+        matrix(out, rows, 2)
+    }
+}

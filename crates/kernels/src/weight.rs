@@ -1,0 +1,205 @@
+//! Weight matrices as they lie on a device: one tensor of quants, one of scales.
+//!
+//! A matrix is built from rows as the checkpoint has them, a few at a time: neither lane ever holds it twice, and the GPU lane
+//! holds no more of it in main memory than the rows in flight.
+
+use burn::tensor::{Device, Int, Tensor};
+
+use crate::BLOCK;
+
+/// How the weights of a matrix are stored.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Format {
+    /// `w = scale · q + minimum`, `q` an unsigned 4-bit number, per block of 32.
+    Q4,
+    /// `w = scale · q`, `q` a signed 8-bit number, per block of 32.
+    Q8,
+    /// Plain f32.
+    F32,
+}
+
+impl Format {
+    /// Words of 32 bits that hold the quants of `count` weights.
+    pub const fn quant_words(self, count: usize) -> usize {
+        match self {
+            Self::Q4 => count / 8,
+            Self::Q8 => count / 4,
+            Self::F32 => count,
+        }
+    }
+
+    /// f32 values that go with each block: scale, minimum.
+    pub const fn scales_per_block(self) -> usize {
+        match self {
+            Self::Q4 => 2,
+            Self::Q8 => 1,
+            Self::F32 => 0,
+        }
+    }
+}
+
+/// Some rows of a matrix, as they come out of a checkpoint. Row-major, `[rows, k]`.
+#[derive(Clone, Copy, Debug)]
+pub enum Rows<'a> {
+    /// See [`Format::Q4`].
+    Q4 {
+        /// `[rows, k]`, one 4-bit number a byte.
+        quants: &'a [u8],
+        /// `[rows, k / 32]`.
+        scales: &'a [f32],
+        /// `[rows, k / 32]`.
+        minima: &'a [f32],
+    },
+    /// See [`Format::Q8`].
+    Q8 {
+        /// `[rows, k]`.
+        quants: &'a [i8],
+        /// `[rows, k / 32]`.
+        scales: &'a [f32],
+    },
+    /// `[rows, k]`.
+    F32(&'a [f32]),
+}
+
+impl Rows<'_> {
+    /// The format these rows are of.
+    pub fn format(&self) -> Format {
+        match self {
+            Self::Q4 { .. } => Format::Q4,
+            Self::Q8 { .. } => Format::Q8,
+            Self::F32(_) => Format::F32,
+        }
+    }
+
+    /// Number of weights.
+    pub fn len(&self) -> usize {
+        match self {
+            Self::Q4 { quants, .. } => quants.len(),
+            Self::Q8 { quants, .. } => quants.len(),
+            Self::F32(values) => values.len(),
+        }
+    }
+
+    /// Whether there is no weight at all.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+}
+
+/// What computes: decides the layout of the weights.
+#[derive(Clone, Debug)]
+pub enum Processor {
+    /// burn-flex.
+    Cpu(Device),
+    /// WebGPU, or wgpu natively.
+    #[cfg(feature = "gpu")]
+    Gpu(Device),
+}
+
+impl Processor {
+    /// Burn's device for activations.
+    pub fn device(&self) -> &Device {
+        match self {
+            Self::Cpu(device) => device,
+            #[cfg(feature = "gpu")]
+            Self::Gpu(device) => device,
+        }
+    }
+}
+
+/// A weight matrix `[n, k]` on a device: `y = x · Wᵀ` takes `[rows, k]` to `[rows, n]`.
+#[derive(Clone, Debug)]
+pub struct Weight {
+    /// Quants, in the lane's layout.
+    pub quants: Tensor<1, Int>,
+    /// Scales (and minima), in the lane's layout; one unused value for [`Format::F32`].
+    pub scales: Tensor<1>,
+    /// How they are stored.
+    pub format: Format,
+    /// Output features.
+    pub n: usize,
+    /// Input features.
+    pub k: usize,
+}
+
+/// Rows of a matrix are pushed in multiples of this, the last push excepted: the CPU lane's panels are as wide.
+pub const ROWS_PER_PUSH: usize = 8;
+
+/// Takes rows in order, yields a [`Weight`].
+pub struct WeightBuilder {
+    format: Format,
+    n: usize,
+    k: usize,
+    rows_done: usize,
+    store: Store,
+}
+
+enum Store {
+    #[cfg(feature = "cpu")]
+    Cpu(crate::cpu::pack::Panels, Device),
+    #[cfg(feature = "gpu")]
+    Gpu(crate::gpu::pack::Buffers),
+    #[cfg(not(any(feature = "cpu", feature = "gpu")))]
+    None,
+}
+
+impl WeightBuilder {
+    /// Begins a matrix of `n` rows of `k` weights.
+    ///
+    /// # Panics
+    /// If `k` is no multiple of [`BLOCK`]: loaders check it where the file can be named.
+    pub fn new(format: Format, n: usize, k: usize, processor: &Processor) -> Self {
+        assert!(k.is_multiple_of(BLOCK), "a row of {k} weights does not divide into blocks of {BLOCK}");
+        let store = match processor {
+            #[cfg(feature = "cpu")]
+            Processor::Cpu(device) => Store::Cpu(crate::cpu::pack::Panels::new(format, n, k), device.clone()),
+            #[cfg(not(feature = "cpu"))]
+            Processor::Cpu(_) => Store::None,
+            #[cfg(feature = "gpu")]
+            Processor::Gpu(device) => Store::Gpu(crate::gpu::pack::Buffers::new(format, n, k, device)),
+        };
+        Self { format, n, k, rows_done: 0, store }
+    }
+
+    /// Adds the next rows: a multiple of [`ROWS_PER_PUSH`], or all that are left.
+    ///
+    /// # Panics
+    /// If the rows are of another format, or do not fit: both are a loader's mistakes, not a file's.
+    pub fn push(&mut self, rows: Rows<'_>) {
+        assert_eq!(rows.format(), self.format);
+        let count = rows.len() / self.k;
+        assert_eq!(rows.len(), count * self.k);
+        assert!(self.rows_done.is_multiple_of(ROWS_PER_PUSH) && self.rows_done + count <= self.n);
+        match &mut self.store {
+            #[cfg(feature = "cpu")]
+            Store::Cpu(panels, _) => panels.push(self.rows_done, rows),
+            #[cfg(feature = "gpu")]
+            Store::Gpu(buffers) => buffers.push(self.rows_done, rows),
+            #[cfg(not(any(feature = "cpu", feature = "gpu")))]
+            Store::None => {}
+        }
+        self.rows_done += count;
+    }
+
+    /// The finished matrix.
+    ///
+    /// # Panics
+    /// If rows are missing.
+    pub fn finish(self) -> Weight {
+        assert_eq!(self.rows_done, self.n);
+        match self.store {
+            #[cfg(feature = "cpu")]
+            Store::Cpu(panels, device) => {
+                let (quants, scales) = panels.into_tensors(&device);
+                Weight { quants, scales, format: self.format, n: self.n, k: self.k }
+            }
+            #[cfg(feature = "gpu")]
+            Store::Gpu(buffers) => {
+                let (quants, scales) = buffers.into_tensors();
+                Weight { quants, scales, format: self.format, n: self.n, k: self.k }
+            }
+            #[cfg(not(any(feature = "cpu", feature = "gpu")))]
+            Store::None => unreachable!("built without a lane"),
+        }
+    }
+}
