@@ -38,6 +38,9 @@ impl Buffers {
 
     /// Uploads rows `first ..`.
     pub(crate) fn push(&mut self, first: usize, rows: Rows<'_>) {
+        if rows.is_empty() {
+            return;
+        }
         let words = match rows {
             Rows::Q4 { quants, .. } => quants.as_chunks::<8>().0.iter().map(nibbles).collect::<Vec<u32>>(),
             Rows::Q8 { quants, .. } => {
@@ -69,7 +72,8 @@ fn nibbles(quants: &[u8; 8]) -> u32 {
 
 /// Overwrites part of a tensor, from `word` on.
 fn write(tensor: &CubeTensor, word: usize, bytes: Bytes) {
-    let total = tensor.handle.size();
+    // The handle's own offsets, such as padding at the end, add up with these.
+    let total = tensor.handle.size_in_used();
     let (start, end) = (word as u64 * 4, word as u64 * 4 + bytes.len() as u64);
     let part = tensor.handle.clone().offset_start(start).offset_end(total - end);
     tensor.client.write(&part, bytes);
