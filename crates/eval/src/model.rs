@@ -45,12 +45,16 @@ pub trait LanguageModel {
     /// Token that stands for an empty context: BOS where the tokenizer has one, else EOS.
     fn prefix_token(&self) -> u32;
 
-    /// Token ids of `text`; begins with BOS if and only if the checkpoint says so (`add_bos_token`).
+    /// Token ids of `text`; BOS stands before them if and only if the checkpoint says so (`add_bos_token`).
+    /// It is not put before a text that begins with it already, as `HFLM.tok_encode` does not.
     fn encode(&self, text: &str) -> Result<Vec<u32>, Self::Error>;
 
     /// Scores every request; answers come in the order of the requests.
     /// Requests of one call may share computation (equal beginnings are computed once).
-    async fn loglikelihood(&mut self, requests: &[TokenPair]) -> Result<Vec<Loglikelihood>, Self::Error>;
+    async fn loglikelihood(
+        &mut self,
+        requests: &[TokenPair],
+    ) -> Result<Vec<Loglikelihood>, Self::Error>;
 }
 
 /// An engine's error, as far as evaluation must understand it.

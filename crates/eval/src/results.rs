@@ -4,7 +4,11 @@ use serde::{Deserialize, Serialize};
 
 /// One choice of a multiple-choice document, scored.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[cfg_attr(feature = "typescript", derive(ts_rs::TS), ts(export_to = "generated.ts"))]
+#[cfg_attr(
+    feature = "typescript",
+    derive(ts_rs::TS),
+    ts(export_to = "generated.ts")
+)]
 pub struct ChoiceResult {
     /// The choice as the task gives it, without the delimiter before it.
     pub text: String,
@@ -18,7 +22,11 @@ pub struct ChoiceResult {
 
 /// One document, scored.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[cfg_attr(feature = "typescript", derive(ts_rs::TS), ts(export_to = "generated.ts"))]
+#[cfg_attr(
+    feature = "typescript",
+    derive(ts_rs::TS),
+    ts(export_to = "generated.ts")
+)]
 pub struct DocumentResult {
     /// Place of the document in its split, from 0.
     pub doc_id: u32,
@@ -46,7 +54,11 @@ pub struct DocumentResult {
 
 /// A score with its standard error.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[cfg_attr(feature = "typescript", derive(ts_rs::TS), ts(export_to = "generated.ts"))]
+#[cfg_attr(
+    feature = "typescript",
+    derive(ts_rs::TS),
+    ts(export_to = "generated.ts")
+)]
 pub struct MetricResult {
     /// `acc` or `acc_norm`.
     pub name: String,
@@ -60,7 +72,11 @@ pub struct MetricResult {
 
 /// The state of a task after some of its documents, or all of them.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[cfg_attr(feature = "typescript", derive(ts_rs::TS), ts(export_to = "generated.ts"))]
+#[cfg_attr(
+    feature = "typescript",
+    derive(ts_rs::TS),
+    ts(export_to = "generated.ts")
+)]
 pub struct TaskScore {
     /// Name of the task.
     pub task: String,
@@ -78,7 +94,11 @@ pub struct TaskScore {
 
 /// What a person sees of a task before running it.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[cfg_attr(feature = "typescript", derive(ts_rs::TS), ts(export_to = "generated.ts"))]
+#[cfg_attr(
+    feature = "typescript",
+    derive(ts_rs::TS),
+    ts(export_to = "generated.ts")
+)]
 pub struct TaskCard {
     /// Name, as `--tasks` takes it.
     pub name: String,

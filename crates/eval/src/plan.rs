@@ -1,0 +1,88 @@
+//! What a run will cost, in tokens, before it begins.
+
+use crate::model::{LanguageModel, TokenPair};
+use crate::run::{RunError, RunOptions, requests};
+use crate::task::Task;
+
+/// Tokens of a run.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Plan {
+    /// Context and continuation tokens of all requests, each counted as often as it is asked.
+    pub tokens_asked: u64,
+    /// Tokens the engine computes; see [`reuse_start`].
+    pub tokens_computed: u64,
+}
+
+/// Counts the tokens of a run on an engine that keeps the sequence it computed last.
+pub fn plan<M: LanguageModel>(
+    model: &M,
+    task: &Task,
+    options: &RunOptions,
+) -> Result<Plan, RunError<M::Error>> {
+    let mut plan = Plan::default();
+    let mut previous = Vec::new();
+    for prompt in task.prompts(task.shots(options.num_fewshot), options.limit, options.seed) {
+        for pair in requests(model, task, &prompt?)? {
+            let tokens = read(&pair);
+            plan.tokens_asked += (pair.context.len() + pair.continuation.len()) as u64;
+            plan.tokens_computed += (tokens.len() - reuse_start(&previous, &pair)) as u64;
+            previous = tokens;
+        }
+    }
+    Ok(plan)
+}
+
+/// What a model reads for a request: all tokens but the last.
+pub fn read(pair: &TokenPair) -> Vec<u32> {
+    let scored = pair.continuation.len().saturating_sub(1);
+    pair.context
+        .iter()
+        .chain(&pair.continuation[..scored])
+        .copied()
+        .collect()
+}
+
+/// Place in [`read`]`(pair)` from which an engine must compute, if it keeps keys and values of `previous`, the tokens it
+/// computed last.
+///
+/// The common beginning is kept, but never the last token of the context: its output scores the first of the continuation.
+///
+/// ```text
+/// previous   0 1 2 3 4 5 | 6 7        context 0..=5
+/// tokens     0 1 2 3 4 5 | 8 9        start 5: outputs of 5, 8, 9
+/// ```
+pub fn reuse_start(previous: &[u32], pair: &TokenPair) -> usize {
+    let kept = previous
+        .iter()
+        .zip(&pair.context)
+        .take_while(|(a, b)| a == b)
+        .count();
+    kept.min(pair.context.len().saturating_sub(1))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn pair(context: &[u32], continuation: &[u32]) -> TokenPair {
+        TokenPair {
+            context: context.to_vec(),
+            continuation: continuation.to_vec(),
+        }
+    }
+
+    #[test]
+    fn the_last_token_of_the_context_is_always_computed() {
+        let next = pair(&[0, 1, 2], &[3, 4]);
+        assert_eq!(reuse_start(&[], &next), 0);
+        assert_eq!(reuse_start(&[0, 9], &next), 1);
+        assert_eq!(reuse_start(&[0, 1], &next), 2);
+        assert_eq!(reuse_start(&[0, 1, 2, 3], &next), 2);
+        assert_eq!(reuse_start(&[7], &pair(&[7], &[8])), 0);
+    }
+
+    #[test]
+    fn the_last_token_of_the_continuation_is_not_read() {
+        assert_eq!(read(&pair(&[0, 1], &[2, 3])), [0, 1, 2]);
+    }
+}

@@ -1,0 +1,240 @@
+//! Tests of [`crate::run`] and [`crate::plan`] with a model that answers by hash.
+
+use std::future::Future;
+use std::pin::pin;
+use std::task::{Context, Poll, Waker};
+
+use crate::fake::FakeModel;
+use crate::plan::{Plan, plan, read, reuse_start};
+use crate::run::{RunError, RunOptions, TaskRun, run_task};
+use crate::task::{Source, Task};
+
+const TASK: &str = "\
+task: t
+output_type: multiple_choice
+doc_to_text: \"Question: {{q}}\\nAnswer:\"
+doc_to_target: a
+doc_to_choice: options
+metadata: {version: 1.0}
+";
+
+fn task() -> Task {
+    let documents: String = (0..6)
+        .map(|i| format!("{{\"q\": \"what is {i}\", \"options\": [\"one {i}\", \"two\", \"three\"], \"a\": {}}}\n", i % 3))
+        .collect();
+    Task::from_files(
+        Source {
+            name: "t.yaml",
+            text: TASK,
+        },
+        Source {
+            name: "d.jsonl",
+            text: &documents,
+        },
+        None,
+    )
+    .unwrap()
+}
+
+/// Runs a future that never waits.
+fn now<T>(future: impl Future<Output = T>) -> T {
+    match pin!(future).poll(&mut Context::from_waker(Waker::noop())) {
+        Poll::Ready(value) => value,
+        Poll::Pending => panic!("the fake model never waits"),
+    }
+}
+
+fn run(
+    model: &mut FakeModel,
+    options: &RunOptions,
+) -> Result<TaskRun, RunError<crate::fake::Stopped>> {
+    now(run_task(model, &task(), options, &mut |_, _| {}))
+}
+
+#[test]
+fn a_document_is_one_call_with_all_its_choices() {
+    let mut model = FakeModel::new();
+    let run = run(&mut model, &RunOptions::default()).unwrap();
+    assert_eq!(model.asked.len(), 6);
+    assert_eq!(model.asked[0].len(), 3);
+    let first = &model.asked[0][0];
+    assert_eq!(
+        model.decode(&first.context),
+        ["Question:", " what", " is", " 0", "\nAnswer:"]
+    );
+    assert_eq!(model.decode(&first.continuation), [" one", " 0"]);
+    assert_eq!(run.documents[0].tokens_asked, 7 + 6 + 6);
+}
+
+#[test]
+fn scores_are_means_over_the_documents() {
+    let run = run(&mut FakeModel::new(), &RunOptions::default()).unwrap();
+    let accs: Vec<f64> = run.documents.iter().map(|document| document.acc).collect();
+    let metric = &run.score.metrics[0];
+    assert_eq!(
+        (metric.name.as_str(), run.score.metrics[1].name.as_str()),
+        ("acc", "acc_norm")
+    );
+    assert_eq!(Some(metric.value), crate::metrics::mean(&accs));
+    assert_eq!(metric.stderr, crate::metrics::mean_stderr(&accs));
+    assert!((metric.chance - 1.0 / 3.0).abs() < 1e-15);
+    for document in &run.documents {
+        let best = document
+            .choices
+            .iter()
+            .map(|choice| choice.loglikelihood)
+            .fold(f64::MIN, f64::max);
+        assert_eq!(document.choices[document.pick as usize].loglikelihood, best);
+        assert_eq!(
+            document.acc,
+            f64::from(u8::from(document.pick == document.gold))
+        );
+        assert_eq!(
+            document.acc_norm,
+            f64::from(u8::from(document.pick_norm == document.gold))
+        );
+    }
+}
+
+#[test]
+fn each_document_is_reported_with_the_score_so_far() {
+    let mut seen = Vec::new();
+    let options = RunOptions {
+        num_fewshot: Some(2),
+        limit: Some(4),
+        ..RunOptions::default()
+    };
+    let run = now(run_task(
+        &mut FakeModel::new(),
+        &task(),
+        &options,
+        &mut |document, score| {
+            seen.push((
+                document.doc_id,
+                score.documents,
+                score.documents_total,
+                score.num_fewshot,
+            ));
+        },
+    ));
+    assert_eq!(
+        seen,
+        [(0, 1, 4, 2), (1, 2, 4, 2), (2, 3, 4, 2), (3, 4, 4, 2)]
+    );
+    assert_eq!(run.unwrap().documents.len(), 4);
+}
+
+#[test]
+fn runs_share_nothing() {
+    let options = RunOptions {
+        num_fewshot: Some(2),
+        ..RunOptions::default()
+    };
+    let mut model = FakeModel::new();
+    let first = run(&mut model, &options).unwrap();
+    assert_eq!(first, run(&mut model, &options).unwrap());
+    let other = RunOptions {
+        seed: 42,
+        ..options
+    };
+    assert_ne!(
+        first.documents[0].fewshot_context,
+        run(&mut model, &other).unwrap().documents[0].fewshot_context
+    );
+}
+
+#[test]
+fn a_cancelled_run_keeps_what_was_finished() {
+    let mut model = FakeModel {
+        calls_left: 2,
+        ..FakeModel::new()
+    };
+    let error = run(&mut model, &RunOptions::default()).unwrap_err();
+    assert_eq!(error.to_string(), "stopped after 2 of 6 documents");
+    let RunError::Cancelled { run } = error else {
+        panic!("{error}")
+    };
+    assert_eq!((run.documents.len(), run.score.documents), (2, 2));
+}
+
+#[test]
+fn a_long_prompt_is_cut_from_the_left() {
+    let mut model = FakeModel {
+        max_length: 3,
+        ..FakeModel::new()
+    };
+    run(&mut model, &RunOptions::default()).unwrap();
+    assert_eq!(
+        model.decode(&model.asked[0][0].context),
+        [" 0", "\nAnswer:"]
+    );
+    assert_eq!(
+        model.decode(&model.asked[0][1].context),
+        [" is", " 0", "\nAnswer:"]
+    );
+    let mut model = FakeModel {
+        max_length: 1,
+        ..FakeModel::new()
+    };
+    let error = run(&mut model, &RunOptions::default())
+        .unwrap_err()
+        .to_string();
+    assert_eq!(
+        error,
+        "task `t`, document 0, choice 0: the continuation has 2 tokens; the model reads at most 1"
+    );
+}
+
+#[test]
+fn a_log_likelihood_that_is_no_number_is_no_score() {
+    let mut model = FakeModel {
+        shift: f32::NAN,
+        ..FakeModel::new()
+    };
+    let error = run(&mut model, &RunOptions::default())
+        .unwrap_err()
+        .to_string();
+    assert_eq!(
+        error,
+        "task `t`, document 0: the model gave NaN for choice 0; expected finite log-probabilities"
+    );
+}
+
+#[test]
+fn a_plan_counts_what_a_run_asks_and_an_engine_computes() {
+    for options in [
+        RunOptions::default(),
+        RunOptions {
+            num_fewshot: Some(3),
+            limit: Some(5),
+            seed: 7,
+        },
+    ] {
+        let mut model = FakeModel::new();
+        let planned = plan(&model, &task(), &options).unwrap();
+        let run = run(&mut model, &options).unwrap();
+        let asked: u64 = run
+            .documents
+            .iter()
+            .map(|document| u64::from(document.tokens_asked))
+            .sum();
+        let mut previous = Vec::new();
+        let mut computed = 0;
+        for pair in model.asked.iter().flatten() {
+            let tokens = read(pair);
+            computed += (tokens.len() - reuse_start(&previous, pair)) as u64;
+            previous = tokens;
+        }
+        assert_eq!(
+            planned,
+            Plan {
+                tokens_asked: asked,
+                tokens_computed: computed
+            }
+        );
+        assert!(
+            computed < asked / 2,
+            "choices share their prompt: {computed} of {asked}"
+        );
+    }
+}

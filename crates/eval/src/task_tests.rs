@@ -1,0 +1,296 @@
+//! Tests of [`crate::task`]: prompts as the harness builds them, and every way a task can be wrong.
+
+use crate::error::TaskError;
+use crate::task::{Source, Task};
+
+const TASK: &str = "\
+task: t
+test_split: test
+output_type: multiple_choice
+doc_to_text: \"Q: {{q}}\\nA:\"
+doc_to_target: \"{{options.index(a)}}\"
+doc_to_choice: options
+";
+const DOCUMENTS: &str = r#"{"q": "1+1?", "options": ["1", "2"], "a": "2"}
+{"q": "색은?", "options": ["빨강", "파랑", "노랑"], "a": "빨강"}
+{"q": "2+2?", "options": ["4", "5"], "a": "4"}
+"#;
+
+fn read(task: &str, documents: &str, fewshot: Option<&str>) -> Result<Task, TaskError> {
+    Task::from_files(
+        Source {
+            name: "t.yaml",
+            text: task,
+        },
+        Source {
+            name: "d.jsonl",
+            text: documents,
+        },
+        fewshot.map(|text| Source {
+            name: "f.jsonl",
+            text,
+        }),
+    )
+}
+
+fn contexts(task: &Task, shots: u32) -> Vec<String> {
+    task.prompts(shots, None, 1234)
+        .map(|prompt| prompt.unwrap().context())
+        .collect()
+}
+
+#[track_caller]
+fn refuses(task: &str, documents: &str, message: &str) {
+    assert_eq!(
+        read(task, documents, None)
+            .map(|_| ())
+            .map_err(|e| e.to_string()),
+        Err(message.into())
+    );
+}
+
+#[test]
+fn a_document_is_rendered_by_templates_and_fields() {
+    let task = read(TASK, DOCUMENTS, None).unwrap();
+    let document = &task.documents()[1];
+    assert_eq!(document.text, "Q: 색은?\nA:");
+    assert_eq!(document.choices, ["빨강", "파랑", "노랑"]);
+    assert_eq!((document.gold, document.target.as_str()), (0, "0"));
+    assert_eq!(contexts(&task, 0)[0], "Q: 1+1?\nA:");
+}
+
+#[test]
+fn examples_stand_before_the_question_with_their_answers() {
+    let task = format!(
+        "{TASK}description: \"Topic {{{{q}}}}.\\n\"\nfewshot_config:\n  sampler: first_n\n  split: dev\n"
+    );
+    let fewshot = r#"{"q": "x?", "options": ["a", "b"], "a": "b"}"#;
+    let task = read(&task, DOCUMENTS, Some(fewshot)).unwrap();
+    assert_eq!(
+        contexts(&task, 1)[0],
+        "Topic 1+1?.\nQ: x?\nA: b\n\nQ: 1+1?\nA:"
+    );
+    assert_eq!(task.max_fewshot(), 1);
+}
+
+#[test]
+fn delimiters_are_those_of_the_task() {
+    let task = format!(
+        "{TASK}target_delimiter: \"=\"\nfewshot_delimiter: \" | \"\nfewshot_config: {{sampler: first_n}}\n"
+    );
+    let task = read(&task, DOCUMENTS, None).unwrap();
+    assert_eq!(contexts(&task, 1)[1], "Q: 1+1?\nA:=2 | Q: 색은?\nA:");
+}
+
+#[test]
+fn a_document_is_never_its_own_example() {
+    for sampler in ["default", "first_n"] {
+        let task = read(
+            &format!("{TASK}fewshot_config: {{sampler: {sampler}}}\n"),
+            DOCUMENTS,
+            None,
+        )
+        .unwrap();
+        assert_eq!(task.max_fewshot(), 2);
+        for (prompt, document) in task
+            .prompts(2, None, 7)
+            .map(Result::unwrap)
+            .zip(task.documents())
+        {
+            assert_eq!(prompt.fewshot_context.matches("Q: ").count(), 2);
+            assert!(
+                !prompt.fewshot_context.contains(&document.text),
+                "{}",
+                prompt.fewshot_context
+            );
+        }
+    }
+}
+
+#[test]
+fn more_examples_than_there_are_is_an_error() {
+    let task = read(TASK, DOCUMENTS, None).unwrap();
+    let error = task.prompts(3, None, 1234).next().unwrap().unwrap_err();
+    assert_eq!(
+        error.to_string(),
+        "task `t` has 2 few-shot examples; 3 were asked for"
+    );
+}
+
+#[test]
+fn a_named_few_shot_split_is_not_replaced_by_the_documents() {
+    let task = read(&format!("{TASK}fewshot_split: train\n"), DOCUMENTS, None).unwrap();
+    assert_eq!(task.max_fewshot(), 0);
+    assert!(task.prompts(1, None, 1234).next().unwrap().is_err());
+}
+
+#[test]
+fn shots_of_the_task_file_hold_unless_told_otherwise_and_zero_always() {
+    let shots = |line: &str, asked| {
+        read(&format!("{TASK}{line}"), DOCUMENTS, None)
+            .unwrap()
+            .shots(asked)
+    };
+    assert_eq!((shots("", None), shots("", Some(2))), (0, 2));
+    assert_eq!(
+        (
+            shots("num_fewshot: 1\n", None),
+            shots("num_fewshot: 1\n", Some(2))
+        ),
+        (1, 2)
+    );
+    assert_eq!(shots("num_fewshot: 0\n", Some(2)), 0);
+}
+
+#[test]
+fn a_card_tells_what_the_metadata_says() {
+    let metadata =
+        "metadata: {version: 2, title: Sums, title_ko: 덧셈, language: en, sample: true}\n";
+    let card = read(&format!("{TASK}{metadata}"), DOCUMENTS, None)
+        .unwrap()
+        .card();
+    assert_eq!(
+        (
+            card.title.as_str(),
+            card.title_ko.as_str(),
+            card.language.as_str()
+        ),
+        ("Sums", "덧셈", "en")
+    );
+    assert!(card.sample);
+    assert!((card.chance - (0.5 + 1.0 / 3.0 + 0.5) / 3.0).abs() < 1e-15);
+    let card = read(TASK, DOCUMENTS, None).unwrap().card();
+    assert_eq!(
+        (card.title.as_str(), card.language.as_str(), card.sample),
+        ("t", "und", false)
+    );
+}
+
+#[test]
+fn choices_may_be_a_template_or_fixed() {
+    let choices = |rule: &str| {
+        let task = TASK
+            .replace("doc_to_choice: options", rule)
+            .replace("\"{{options.index(a)}}\"", "0");
+        read(&task, DOCUMENTS, None)
+            .map(|task| task.documents()[0].choices.clone())
+            .map_err(|e| e.to_string())
+    };
+    assert_eq!(
+        choices("doc_to_choice: \"{{[options[1], q]}}\"").unwrap(),
+        ["2", "1+1?"]
+    );
+    assert_eq!(
+        choices("doc_to_choice: ['no', 'yes']").unwrap(),
+        ["no", "yes"]
+    );
+    assert_eq!(
+        choices("doc_to_choice: \"{{q}}\"").unwrap_err(),
+        "`d.jsonl` line 1: `doc_to_choice` gives \"1+1?\", where character 0 is '1'; expected a list such as \
+         ['a', 'b']; allowed: a list of texts"
+    );
+}
+
+#[test]
+fn the_target_may_be_a_field_with_an_index_a_text_or_a_truth() {
+    let gold = |value: &str| {
+        let documents = format!("{{\"q\": \"x\", \"a\": {value}}}\n");
+        let task = "task: t\noutput_type: multiple_choice\ndoc_to_text: q\ndoc_to_target: a\ndoc_to_choice: ['no', 'yes']\n";
+        let task = read(task, &documents, None).map_err(|e| e.to_string())?;
+        Ok((task.documents()[0].gold, task.documents()[0].target.clone()))
+    };
+    assert_eq!(gold("1"), Ok((1, "1".into())));
+    assert_eq!(gold("\"no\""), Ok((0, "no".into())));
+    assert_eq!(gold("true"), Ok((1, "True".into())));
+    let allowed = "allowed: 0 to 1, or the text of a choice";
+    assert_eq!(
+        gold("2"),
+        Err(format!(
+            "`d.jsonl` line 1: `doc_to_target` gives 2; {allowed}"
+        ))
+    );
+    assert_eq!(
+        gold("-1"),
+        Err(format!(
+            "`d.jsonl` line 1: `doc_to_target` gives -1; {allowed}"
+        ))
+    );
+    assert_eq!(
+        gold("\"maybe\""),
+        Err(format!(
+            "`d.jsonl` line 1: `doc_to_target` gives maybe; {allowed}"
+        ))
+    );
+    let several = "an index or a text (several right answers are not supported)";
+    assert_eq!(
+        gold("[0, 1]"),
+        Err(format!(
+            "`d.jsonl` line 1: `doc_to_target` gives a list; allowed: {several}"
+        ))
+    );
+}
+
+#[test]
+fn a_bad_template_is_named_with_file_line_and_key() {
+    let broken = TASK.replace("Q: {{q}}", "Q: {{q");
+    let error = read(&broken, DOCUMENTS, None).unwrap_err().to_string();
+    assert!(
+        error.starts_with(
+            "`t.yaml` line 4: the template `doc_to_text` cannot be read: syntax error"
+        ),
+        "{error}"
+    );
+    let undefined = TASK.replace("{{q}}", "{{question}}");
+    let error = read(&undefined, DOCUMENTS, None).unwrap_err().to_string();
+    assert!(
+        error.starts_with("`d.jsonl` line 1: the template `doc_to_text` fails: undefined value"),
+        "{error}"
+    );
+    let endless = TASK.replace(
+        "{{q}}",
+        "{% for a in range(9999) %}{% for b in range(9999) %}{% endfor %}{% endfor %}",
+    );
+    let message = "`d.jsonl` line 1: the template `doc_to_text` does not end within 1000000 steps";
+    refuses(&endless, DOCUMENTS, message);
+}
+
+#[test]
+fn a_prompt_that_is_a_number_is_refused() {
+    refuses(
+        &TASK.replace("\"Q: {{q}}\\nA:\"", "\"{{q}}\""),
+        "{\"q\": \"7\", \"options\": [\"1\", \"2\"], \"a\": \"2\"}",
+        "`d.jsonl` line 1: `doc_to_text` gives `7`; allowed: text that is more than a number (one context per choice is \
+         not supported)",
+    );
+}
+
+#[test]
+fn bad_choices_are_named_with_their_line() {
+    let second = |options: &str| {
+        format!("{DOCUMENTS}{{\"q\": \"?\", \"options\": {options}, \"a\": \"x\"}}")
+    };
+    refuses(
+        TASK,
+        &second("[\"x\", \"\"]"),
+        "`d.jsonl` line 4: choice 1 of `doc_to_choice` is empty",
+    );
+    let few = "`d.jsonl` line 4: `doc_to_choice` gives 1 choices; at least 2 are needed";
+    refuses(TASK, &second("[\"x\"]"), few);
+    let number =
+        "`d.jsonl` line 4: `doc_to_choice` gives a list with a number; allowed: a list of texts";
+    refuses(TASK, &second("[\"x\", 2]"), number);
+    let missing = "`d.jsonl` line 4: the field `options`, which `doc_to_choice` reads, is missing";
+    refuses(TASK, &format!("{DOCUMENTS}{{\"q\": \"?\"}}"), missing);
+}
+
+#[test]
+fn a_bad_example_is_named_in_its_own_file() {
+    let error = read(
+        TASK,
+        DOCUMENTS,
+        Some("{\"q\": 1, \"options\": [\"a\", \"b\"], \"a\": \"c\"}"),
+    )
+    .unwrap_err();
+    let message = "`f.jsonl` line 1: the template `doc_to_target` fails: invalid operation: 'c' is not in the list";
+    assert!(error.to_string().starts_with(message), "{error}");
+}
