@@ -7,6 +7,7 @@ use serde_yaml_ng::Value as Yaml;
 
 use crate::error::TaskError;
 use crate::python;
+use crate::results::DocumentResult;
 use crate::task::Source;
 
 /// Keys of a task file that are read, or that cannot change a score.
@@ -62,6 +63,14 @@ impl Metric {
         match self {
             Self::Acc => "acc",
             Self::AccNorm => "acc_norm",
+        }
+    }
+
+    /// The metric's value for one document.
+    pub(crate) fn of(self, document: &DocumentResult) -> f64 {
+        match self {
+            Self::Acc => document.acc,
+            Self::AccNorm => document.acc_norm,
         }
     }
 }

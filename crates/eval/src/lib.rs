@@ -6,10 +6,13 @@
 //! 2. [`task::Task::prompts`] puts examples (`fewshot`, `random`) before each question.
 //! 3. [`tokens`] splits prompt and choice into token ids; [`plan`] counts them.
 //! 4. [`run`] asks a [`model::LanguageModel`] document by document and computes [`metrics`].
-//! 5. [`report`] writes what the harness writes: results, samples, table.
+//! 5. [`report`] and [`table`] write what the harness writes: results, samples, Markdown.
+//!
+//! [`bundled`] holds the tasks that come with Jeoul.
 //!
 //! "The harness" is lm-evaluation-harness 0.4.13; a comment names its file where its behaviour decides.
 
+// pub mod bundled;
 mod config;
 mod documents;
 pub mod error;
@@ -21,8 +24,10 @@ pub mod model;
 pub mod plan;
 mod python;
 mod random;
+pub mod report;
 pub mod results;
 pub mod run;
+pub mod table;
 pub mod task;
 mod template;
 pub mod tokens;

@@ -245,10 +245,7 @@ fn score(task: &Task, documents: &[DocumentResult], shots: u32, total: usize) ->
     let metric = |metric: Metric| {
         let values: Vec<f64> = documents
             .iter()
-            .map(|document| match metric {
-                Metric::Acc => document.acc,
-                Metric::AccNorm => document.acc_norm,
-            })
+            .map(|document| metric.of(document))
             .collect();
         MetricResult {
             name: metric.name().into(),
