@@ -57,18 +57,19 @@ pub(crate) fn rows(source: Source<'_>) -> Result<Vec<Row>, TaskError> {
                 });
             }
         };
-        if let Some(id) = fields
+        let id = fields
             .get("id")
             .filter(|id| id.is_string() || id.is_number())
+            .map(Json::to_string);
+        if let Some(id) = id
+            && let Some(first) = lines_of_ids.insert(id.clone(), line)
         {
-            if let Some(first) = lines_of_ids.insert(id.to_string(), line) {
-                return Err(TaskError::DuplicateId {
-                    file: file(),
-                    line,
-                    id: id.to_string(),
-                    first,
-                });
-            }
+            return Err(TaskError::DuplicateId {
+                file: file(),
+                line,
+                id,
+                first,
+            });
         }
         rows.push(Row { line, fields });
     }

@@ -254,16 +254,20 @@ impl Reader {
     }
 
     fn escape(&mut self, text: &mut String) -> Result<(), LiteralError> {
-        let digits = match self.next() {
-            Some('n') => return Ok(text.push('\n')),
-            Some('r') => return Ok(text.push('\r')),
-            Some('t') => return Ok(text.push('\t')),
-            Some(c @ ('\\' | '\'' | '"')) => return Ok(text.push(c)),
-            Some('x') => 2,
-            Some('u') => 4,
-            Some('U') => 8,
+        let (plain, digits) = match self.next() {
+            Some('n') => ('\n', 0),
+            Some('r') => ('\r', 0),
+            Some('t') => ('\t', 0),
+            Some(c @ ('\\' | '\'' | '"')) => (c, 0),
+            Some(c @ 'x') => (c, 2),
+            Some(c @ 'u') => (c, 4),
+            Some(c @ 'U') => (c, 8),
             _ => return Err(self.unexpected("one of \\n \\r \\t \\\\ \\' \\\" \\x \\u \\U")),
         };
+        if digits == 0 {
+            text.push(plain);
+            return Ok(());
+        }
         let end = self.at + digits;
         let hex: String = self
             .chars
