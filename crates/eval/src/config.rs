@@ -8,7 +8,7 @@ use serde_yaml_ng::Value as Yaml;
 use crate::error::TaskError;
 use crate::python;
 use crate::results::DocumentResult;
-use crate::task::Source;
+use crate::task::{DataFiles, Source};
 
 /// Keys of a task file that are read, or that cannot change a score.
 const KEYS: &[&str] = &[
@@ -98,7 +98,10 @@ pub(crate) struct TaskConfig {
     pub(crate) fewshot_delimiter: String,
     pub(crate) num_fewshot: Option<u32>,
     pub(crate) sampler: Sampler,
+    /// `fewshot_config.split`, else `fewshot_split`.
     pub(crate) fewshot_split: Option<String>,
+    pub(crate) training_split: Option<String>,
+    pub(crate) validation_split: Option<String>,
     pub(crate) test_split: Option<String>,
     pub(crate) metrics: Vec<(Metric, bool)>,
     /// The whole file, for result files.
@@ -171,9 +174,70 @@ impl TaskConfig {
             num_fewshot: keys.count("num_fewshot")?,
             sampler,
             fewshot_split,
+            training_split: keys.text("training_split")?,
+            validation_split: keys.text("validation_split")?,
             test_split: keys.text("test_split")?,
             metrics: keys.metrics()?,
             json: keys.map,
+        })
+    }
+
+    /// Split whose documents are scored, as `eval_docs`.
+    pub(crate) fn documents_split(&self) -> Option<&str> {
+        self.test_split
+            .as_deref()
+            .or(self.validation_split.as_deref())
+    }
+
+    /// Split that examples come from, as `fewshot_docs`.
+    pub(crate) fn examples_split(&self) -> Option<&str> {
+        let named = [
+            &self.fewshot_split,
+            &self.training_split,
+            &self.validation_split,
+            &self.test_split,
+        ];
+        named.into_iter().find_map(Option::as_deref)
+    }
+
+    /// Files of `dataset_kwargs.data_files`, a mapping from split to file.
+    pub(crate) fn data_files(&self, source: Source<'_>) -> Result<DataFiles, TaskError> {
+        let Some(files) = self
+            .json
+            .get("dataset_kwargs")
+            .and_then(|kwargs| kwargs.get("data_files"))
+        else {
+            return Ok(DataFiles::default());
+        };
+        let wrong = || TaskError::Value {
+            file: source.name.into(),
+            line: line_of(source.text, "data_files"),
+            key: "dataset_kwargs.data_files".into(),
+            found: describe(files),
+            allowed: "a mapping from split to one file",
+        };
+        let file = |split: Option<&str>| {
+            let Some(named) = split.and_then(|split| files.get(split)) else {
+                return Ok(None);
+            };
+            let name = match named {
+                Json::Array(names) if names.len() == 1 => names[0].as_str(),
+                _ => named.as_str(),
+            };
+            name.map(|name| Some(name.to_string())).ok_or_else(wrong)
+        };
+        if !files.is_object() {
+            return Err(wrong());
+        }
+        let (documents, examples) = (self.documents_split(), self.examples_split());
+        let fewshot = if examples == documents {
+            None
+        } else {
+            file(examples)?
+        };
+        Ok(DataFiles {
+            documents: file(documents)?,
+            fewshot,
         })
     }
 
@@ -345,7 +409,15 @@ pub(crate) fn line_of(text: &str, key: &str) -> usize {
                 .starts_with(':')
         })
     };
-    text.lines().position(is_key).map_or(1, |index| index + 1)
+    // A key within braces does not begin its line.
+    let inline = || {
+        text.lines()
+            .position(|line| line.contains(&format!("{key}:")))
+    };
+    text.lines()
+        .position(is_key)
+        .or_else(inline)
+        .map_or(1, |index| index + 1)
 }
 
 /// A value in an error message: short, and as the file has it.

@@ -12,7 +12,7 @@
 //!
 //! "The harness" is lm-evaluation-harness 0.4.13; a comment names its file where its behaviour decides.
 
-// pub mod bundled;
+pub mod bundled;
 mod config;
 mod documents;
 pub mod error;

@@ -25,6 +25,15 @@ pub struct Source<'a> {
     pub text: &'a str,
 }
 
+/// Files that a task file names for its documents, as it writes them.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct DataFiles {
+    /// Documents to score.
+    pub documents: Option<String>,
+    /// Few-shot split, where it is another one.
+    pub fewshot: Option<String>,
+}
+
 /// A document ready to be asked.
 #[derive(Clone, Debug)]
 pub struct Document {
@@ -105,8 +114,7 @@ impl Task {
                 row,
             })?);
         }
-        let named_elsewhere =
-            config.fewshot_split.is_some() && config.fewshot_split != config.test_split;
+        let named_elsewhere = config.examples_split() != config.documents_split();
         let fewshot_rows = match fewshot {
             Some(fewshot) => Some((fewshot.name, rows(fewshot)?)),
             None if named_elsewhere => None,
@@ -128,6 +136,11 @@ impl Task {
             excludes,
             config,
         })
+    }
+
+    /// The document files that a task file names (`dataset_kwargs.data_files`); whoever calls reads them.
+    pub fn data_files(task: Source<'_>) -> Result<DataFiles, TaskError> {
+        TaskConfig::parse(task)?.data_files(task)
     }
 
     /// Name, as `--tasks` takes it.

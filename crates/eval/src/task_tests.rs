@@ -1,7 +1,7 @@
 //! Tests of [`crate::task`]: prompts as the harness builds them, and every way a task can be wrong.
 
 use crate::error::TaskError;
-use crate::task::{Source, Task};
+use crate::task::{DataFiles, Source, Task};
 
 const TASK: &str = "\
 task: t
@@ -293,4 +293,73 @@ fn a_bad_example_is_named_in_its_own_file() {
     .unwrap_err();
     let message = "`f.jsonl` line 1: the template `doc_to_target` fails: invalid operation: 'c' is not in the list";
     assert!(error.to_string().starts_with(message), "{error}");
+}
+
+#[test]
+fn examples_come_from_the_first_split_that_the_harness_would_take() {
+    let shots = |splits: &str| {
+        read(
+            &format!("{}{splits}", TASK.replace("test_split: test\n", "")),
+            DOCUMENTS,
+            None,
+        )
+    };
+    // Its own documents: no split is named, or the one that is scored.
+    for splits in [
+        "",
+        "test_split: a\n",
+        "validation_split: a\n",
+        "test_split: a\nfewshot_split: a\n",
+    ] {
+        assert_eq!(shots(splits).unwrap().max_fewshot(), 2, "{splits}");
+    }
+    // Another split, which was not given.
+    for splits in [
+        "training_split: b\n",
+        "test_split: a\nvalidation_split: b\n",
+        "test_split: a\nfewshot_split: b\n",
+    ] {
+        assert_eq!(shots(splits).unwrap().max_fewshot(), 0, "{splits}");
+    }
+}
+
+#[test]
+fn a_task_file_names_its_document_files() {
+    let files = |text: &str| {
+        let text = format!("{TASK}{text}");
+        Task::data_files(Source {
+            name: "t.yaml",
+            text: &text,
+        })
+        .map_err(|e| e.to_string())
+    };
+    assert_eq!(
+        files(""),
+        Ok(DataFiles {
+            documents: None,
+            fewshot: None
+        })
+    );
+    let named =
+        "fewshot_split: train\ndataset_kwargs: {data_files: {test: a.jsonl, train: [b.jsonl]}}\n";
+    assert_eq!(
+        files(named),
+        Ok(DataFiles {
+            documents: Some("a.jsonl".into()),
+            fewshot: Some("b.jsonl".into())
+        })
+    );
+    // The documents are their own examples: no second file.
+    let alone = "dataset_kwargs: {data_files: {test: a.jsonl}}\n";
+    assert_eq!(
+        files(alone),
+        Ok(DataFiles {
+            documents: Some("a.jsonl".into()),
+            fewshot: None
+        })
+    );
+    assert_eq!(
+        files("dataset_kwargs: {data_files: {test: [a.jsonl, b.jsonl]}}\n"),
+        Err("`t.yaml` line 7: `dataset_kwargs.data_files` is a mapping; allowed: a mapping from split to one file".into())
+    );
 }
