@@ -640,4 +640,15 @@ mod tests {
                 .contains("duplicate")
         );
     }
+
+    #[test]
+    fn aliases_that_multiply_and_deep_nesting_are_refused() {
+        let mut text = format!("{GOOD}tag:\n  a0: &a0 [x, x]\n");
+        for i in 1..40 {
+            text += &format!("  a{i}: &a{i} [*a{0}, *a{0}, *a{0}, *a{0}]\n", i - 1);
+        }
+        assert!(parse(&text).unwrap_err().contains("repetition limit"));
+        let deep = format!("{GOOD}tag: {}{}\n", "[".repeat(5000), "]".repeat(5000));
+        assert!(parse(&deep).unwrap_err().contains("recursion limit"));
+    }
 }

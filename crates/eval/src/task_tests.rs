@@ -363,3 +363,38 @@ fn a_task_file_names_its_document_files() {
         Err("`t.yaml` line 7: `dataset_kwargs.data_files` is a mapping; allowed: a mapping from split to one file".into())
     );
 }
+
+#[test]
+fn damaged_files_give_an_error_and_never_a_panic() {
+    let task = format!(
+        "{TASK}description: \"{{{{q}}}}\"\nfewshot_config: {{sampler: first_n}}\nnum_fewshot: 1\n"
+    );
+    let spare: Vec<char> = "{}[]%\"'\\:,-!&*#|0\u{feff}예\n ".chars().collect();
+    let mut random = crate::random::PythonRandom::new(1);
+    let mut below = |n: usize| {
+        random
+            .sample(n as u32, 1)
+            .map_or(0, |drawn| drawn[0] as usize)
+    };
+    for _ in 0..2000 {
+        let mut texts = [
+            task.chars().collect::<Vec<char>>(),
+            DOCUMENTS.chars().collect(),
+        ];
+        let damaged = &mut texts[below(2)];
+        for _ in 0..1 + below(3) {
+            let at = below(damaged.len());
+            match below(4) {
+                0 => _ = damaged.remove(at),
+                1 => damaged.insert(at, spare[below(spare.len())]),
+                2 => damaged[at] = spare[below(spare.len())],
+                _ => damaged.truncate(at.max(1)),
+            }
+        }
+        let [task, documents] = texts.map(String::from_iter);
+        match read(&task, &documents, None) {
+            Ok(task) => assert!(task.prompts(task.shots(None), None, 0).count() > 0),
+            Err(error) => assert!(!error.to_string().is_empty()),
+        }
+    }
+}
