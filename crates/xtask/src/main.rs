@@ -14,6 +14,8 @@ mod setup;
 mod test;
 mod toolchain;
 
+use std::process::ExitCode;
+
 use clap::{Parser, Subcommand};
 
 /// Set up, build, serve and test Jeoul.
@@ -38,13 +40,55 @@ enum Verb {
     Test(test::Test),
 }
 
-fn main() -> anyhow::Result<()> {
+fn main() -> ExitCode {
+    match run(Arguments::parse().verb) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("{}", explain(&error));
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(verb: Verb) -> anyhow::Result<()> {
     let place = place::Place::find()?;
-    match Arguments::parse().verb {
+    match verb {
         Verb::Setup(verb) => verb.run(&place),
         Verb::Build(verb) => verb.run(&place),
         Verb::Serve(verb) => verb.run(&place),
         Verb::Fetch(verb) => verb.run(&place),
         Verb::Test(verb) => verb.run(&place),
+    }
+}
+
+/// What went wrong, outermost first, then the hints of all causes.
+fn explain(error: &anyhow::Error) -> String {
+    let (mut causes, mut hints) = (Vec::new(), String::new());
+    for cause in error.chain() {
+        let text = cause.to_string();
+        match text.split_once("\n\nhint: ") {
+            Some((cause, hint)) => {
+                causes.push(cause.to_owned());
+                hints += &format!("\n\nhint: {hint}");
+            }
+            None => causes.push(text),
+        }
+    }
+    format!("error: {}{hints}", causes.join(": "))
+}
+
+#[cfg(test)]
+mod tests {
+    use anyhow::anyhow;
+
+    use super::*;
+
+    #[test]
+    fn hints_come_after_all_causes() {
+        let error = anyhow!("no apt-get").context("no Chromium\n\nhint: install one");
+        assert_eq!(
+            explain(&error),
+            "error: no Chromium: no apt-get\n\nhint: install one"
+        );
     }
 }

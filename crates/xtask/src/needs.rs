@@ -11,7 +11,7 @@ use crate::process::{npm, output, run, which};
 use crate::toolchain::{self, WasmRust, apt_install};
 
 /// Node.js as Vite needs it.
-const NODE_MAJOR_MIN: u32 = 20;
+const NODE_MIN: (u32, u32) = (20, 19);
 
 /// One thing that must be there.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -80,8 +80,10 @@ impl Need {
             ),
             Self::WasmBindgen => toolchain::install_wasm_bindgen(place),
             Self::Node => bail!(
-                "Node.js {NODE_MAJOR_MIN} or newer with npm is needed to build the page\n\n\
-                 hint: https://nodejs.org, or your system's packages `nodejs` and `npm`"
+                "Node.js {}.{} or newer with npm is needed to build the page\n\n\
+                 hint: https://nodejs.org, or your system's packages `nodejs` and `npm`",
+                NODE_MIN.0,
+                NODE_MIN.1
             ),
             Self::PagePackages => install_packages(&place.www()),
             Self::BrowserPackages => install_packages(&place.browser_tests()),
@@ -111,14 +113,17 @@ pub(crate) fn chromium() -> Option<PathBuf> {
 
 fn node() -> Option<String> {
     let version = output(Command::new("node").arg("--version"))?;
-    let major: u32 = version
-        .trim_start_matches('v')
-        .split('.')
-        .next()?
-        .parse()
-        .ok()?;
     which(&["npm", "npm.cmd"])?;
-    (major >= NODE_MAJOR_MIN).then_some(version)
+    (node_version(&version)? >= NODE_MIN).then_some(version)
+}
+
+/// Major and minor version of `v20.19.1`.
+fn node_version(text: &str) -> Option<(u32, u32)> {
+    let mut parts = text
+        .strip_prefix('v')?
+        .split('.')
+        .map(|part| part.parse().ok());
+    Some((parts.next()??, parts.next()??))
 }
 
 /// Only Linux has drivers as packages; elsewhere the system brings its own.
@@ -160,4 +165,19 @@ fn install_packages(folder: &Path) -> anyhow::Result<()> {
 
 fn installed_lock(folder: &Path) -> PathBuf {
     folder.join("node_modules/.installed-package-lock.json")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn node_versions_compare_by_number() {
+        assert_eq!(node_version("v20.9.0"), Some((20, 9)));
+        assert!(
+            node_version("v20.9.0").unwrap() < NODE_MIN
+                && node_version("v22.1.0").unwrap() > NODE_MIN
+        );
+        assert_eq!(node_version("20"), None);
+    }
 }

@@ -7,19 +7,6 @@ use std::process::Command;
 
 use serde_json::Value;
 
-/// Folders that hold what others wrote or what was built.
-const NOT_OURS: [&str; 9] = [
-    ".git",
-    "target",
-    "node_modules",
-    "dist",
-    "engine",
-    "cache",
-    "results",
-    "test-results",
-    "playwright-report",
-];
-
 /// Which of our crates each may use. Arrows point one way; see ARCHITECTURE.md.
 const ARROWS: [(&str, &[&str]); 7] = [
     ("jeoul-eval", &[]),
@@ -47,24 +34,21 @@ fn root() -> PathBuf {
         .unwrap()
 }
 
-/// All files of ours that end in one of `endings`, with their text.
+/// All files that git keeps or would keep and that end in one of `endings`, with their text.
 fn files(endings: &[&str]) -> Vec<(PathBuf, String)> {
-    let mut found = Vec::new();
-    let mut folders = vec![root()];
-    while let Some(folder) = folders.pop() {
-        for entry in fs::read_dir(&folder).unwrap() {
-            let path = entry.unwrap().path();
-            let name = path.file_name().unwrap().to_string_lossy().into_owned();
-            if path.is_dir() && !path.is_symlink() && !NOT_OURS.contains(&name.as_str()) {
-                folders.push(path);
-            } else if endings.iter().any(|ending| name.ends_with(ending)) && path.is_file() {
-                found.push((
-                    path.strip_prefix(root()).unwrap().to_path_buf(),
-                    fs::read_to_string(&path).unwrap(),
-                ));
-            }
-        }
-    }
+    let mut git = Command::new("git");
+    git.args(["ls-files", "--cached", "--others", "--exclude-standard"])
+        .current_dir(root());
+    let listed = String::from_utf8(git.output().unwrap().stdout).unwrap();
+    let ours = listed
+        .lines()
+        .filter(|path| endings.iter().any(|ending| path.ends_with(ending)));
+    let paths = ours
+        .map(PathBuf::from)
+        .filter(|path| root().join(path).is_file());
+    let found: Vec<_> = paths
+        .map(|path| (path.clone(), fs::read_to_string(root().join(path)).unwrap()))
+        .collect();
     assert!(!found.is_empty(), "no file ends in {endings:?}");
     found
 }
