@@ -2,6 +2,7 @@
 //!
 //! What is for people goes to stderr, as one line per step with its duration.
 
+mod bench;
 mod build;
 mod fetch;
 mod needs;
@@ -12,7 +13,9 @@ mod serve;
 mod server;
 mod setup;
 mod test;
+mod tiny;
 mod toolchain;
+mod types;
 
 use std::process::ExitCode;
 
@@ -38,6 +41,12 @@ enum Verb {
     Fetch(fetch::Fetch),
     /// Check everything, or one place of it.
     Test(test::Test),
+    /// Measure tokens a second of the command on this machine.
+    Bench(bench::Bench),
+    /// Write the page's half of the worker's messages from the Rust types.
+    Types(types::Types),
+    /// Make the tiny checkpoint for tests.
+    Tiny(tiny::Tiny),
 }
 
 fn main() -> ExitCode {
@@ -58,6 +67,9 @@ fn run(verb: Verb) -> anyhow::Result<()> {
         Verb::Serve(verb) => verb.run(&place),
         Verb::Fetch(verb) => verb.run(&place),
         Verb::Test(verb) => verb.run(&place),
+        Verb::Bench(verb) => verb.run(&place),
+        Verb::Types(verb) => verb.run(&place),
+        Verb::Tiny(verb) => verb.run(&place),
     }
 }
 

@@ -11,7 +11,8 @@ use crate::fetch::fetch;
 use crate::needs::{self, Need};
 use crate::place::Place;
 use crate::process::{cargo, npm, readable, run, step};
-use crate::{registry, server, setup};
+use crate::tiny::Tiny;
+use crate::{registry, server, setup, types};
 
 /// Arguments of `test`.
 #[derive(clap::Args)]
@@ -129,10 +130,18 @@ fn tidy(place: &Place, checks: &mut Checks) -> anyhow::Result<()> {
 
 /// One build of everything with the GPU lane: per-package feature sets would build Burn several times.
 fn rust(place: &Place, checks: &mut Checks) -> anyhow::Result<()> {
-    let all = ["--workspace", "--exclude", "xtask"];
+    let all = [
+        "--workspace",
+        "--exclude",
+        "xtask",
+        "--features",
+        "jeoul-web/typescript",
+    ];
     checks.check("lints", || {
-        run(cargo(place, "clippy", &place.target)
+        let mut clippy = cargo(place, "clippy", &place.target);
+        run(clippy
             .args(["--workspace", "--all-targets"])
+            .args(&all[3..])
             .args(["--", "--deny", "warnings"]))
     })?;
     checks.check("build of the tests", || {
@@ -146,8 +155,12 @@ fn rust(place: &Place, checks: &mut Checks) -> anyhow::Result<()> {
             // Vulkan loaders want one; without it they complain on every start.
             command.env("XDG_RUNTIME_DIR", env::temp_dir());
         }
-        run(command.args(all))
-    })
+        run(command
+            .args(all)
+            .env(types::EXPORT_DIR, types::export_dir(place)))
+    })?;
+    checks.check("types of the worker's messages", || types::compare(place))?;
+    checks.check("tiny checkpoint", || Tiny { check: true }.make(place))
 }
 
 fn page(place: &Place, checks: &mut Checks) -> anyhow::Result<()> {
