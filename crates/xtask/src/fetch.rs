@@ -202,6 +202,7 @@ fn stamp(checkpoint: &Checkpoint, file: &Path) -> Option<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::server;
 
     fn checkpoint(content: &[u8], folder: &Path) -> Checkpoint {
         let sample = folder.join("sample");
@@ -255,5 +256,23 @@ mod tests {
         download(&checkpoint, &folder.join("sample.gguf")).unwrap_err();
         assert_eq!(fs::read(folder.join("sample.gguf.part")).unwrap(), b"wei");
         fs::remove_dir_all(folder).unwrap();
+    }
+
+    #[test]
+    fn a_download_goes_on_where_it_stopped() {
+        let root = folder("resume");
+        let place = Place {
+            root: root.clone(),
+            target: root.join("target"),
+        };
+        fs::create_dir_all(place.models()).unwrap();
+        fs::write(place.models().join("a.gguf"), b"the whole file").unwrap();
+        let address = server::start(&place, server::listen(0).unwrap()).unwrap();
+        let part = root.join("a.gguf.part");
+        // Bytes that the server does not have show that only the rest was asked for.
+        fs::write(&part, b"THE WHOLE").unwrap();
+        from_web(&format!("http://{address}/models/a.gguf"), &part, 14).unwrap();
+        assert_eq!(fs::read(&part).unwrap(), b"THE WHOLE file");
+        fs::remove_dir_all(root).unwrap();
     }
 }

@@ -35,6 +35,13 @@ impl Place {
         Ok(Self { root, target })
     }
 
+    /// The `jeoul` command as a profile's folder (`debug`, `release`) has it.
+    pub(crate) fn command(&self, profile: &str) -> PathBuf {
+        self.target
+            .join(profile)
+            .join(if cfg!(windows) { "jeoul.exe" } else { "jeoul" })
+    }
+
     /// Where programs are installed that only this repository uses.
     pub(crate) fn tools(&self) -> PathBuf {
         self.target.join("tools")

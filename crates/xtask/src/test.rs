@@ -46,7 +46,11 @@ impl Checks {
         name: &str,
         work: impl FnOnce() -> anyhow::Result<()>,
     ) -> anyhow::Result<()> {
-        let result = step(name, work);
+        self.pass(step(name, work))
+    }
+
+    /// For work that says its name itself.
+    fn pass(&mut self, result: anyhow::Result<()>) -> anyhow::Result<()> {
         self.passed += usize::from(result.is_ok());
         result
     }
@@ -128,35 +132,41 @@ fn tidy(place: &Place, checks: &mut Checks) -> anyhow::Result<()> {
     })
 }
 
-/// One build of everything with the GPU lane: per-package feature sets would build Burn several times.
+/// All crates but this one in one build: per-package feature sets would build Burn several times.
+const CRATES: [&str; 5] = [
+    "--workspace",
+    "--exclude",
+    "xtask",
+    "--features",
+    "jeoul-web/typescript",
+];
+
 fn rust(place: &Place, checks: &mut Checks) -> anyhow::Result<()> {
-    let all = [
-        "--workspace",
-        "--exclude",
-        "xtask",
-        "--features",
-        "jeoul-web/typescript",
-    ];
     checks.check("lints", || {
         let mut clippy = cargo(place, "clippy", &place.target);
-        run(clippy
-            .args(["--workspace", "--all-targets"])
-            .args(&all[3..])
-            .args(["--", "--deny", "warnings"]))
+        run(clippy.args([
+            "--workspace",
+            "--all-targets",
+            "--features",
+            "jeoul-web/typescript",
+            "--",
+            "--deny",
+            "warnings",
+        ]))
     })?;
     checks.check("build of the tests", || {
         run(cargo(place, "test", &place.target)
-            .args(all)
+            .args(CRATES)
             .arg("--no-run"))
     })?;
     checks.check("tests of the crates", || {
-        let mut command = cargo(place, "test", &place.target);
+        let mut test = cargo(place, "test", &place.target);
         if env::var_os("XDG_RUNTIME_DIR").is_none() {
             // Vulkan loaders want one; without it they complain on every start.
-            command.env("XDG_RUNTIME_DIR", env::temp_dir());
+            test.env("XDG_RUNTIME_DIR", env::temp_dir());
         }
-        run(command
-            .args(all)
+        run(test
+            .args(CRATES)
             .env(types::EXPORT_DIR, types::export_dir(place)))
     })?;
     checks.check("types of the worker's messages", || types::compare(place))?;
@@ -170,16 +180,19 @@ fn page(place: &Place, checks: &mut Checks) -> anyhow::Result<()> {
     })?;
     checks.check("tests of the page", || {
         run(npm(&www).args(["run", "--silent", "test"]))
-    })
+    })?;
+    checks.pass(build::page(place))
 }
 
 /// Journeys in Chromium against the built page, with both modules.
 fn browser(place: &Place, checks: &mut Checks) -> anyhow::Result<()> {
-    checks.check("CPU module", || build::engine(place, Module::Cpu, false))?;
-    checks.check("GPU module", || build::engine(place, Module::Gpu, false))?;
-    checks.check("page build", || build::page(place))?;
+    checks.pass(build::engine(place, Module::Cpu, false))?;
+    checks.pass(build::engine(place, Module::Gpu, false))?;
+    checks.pass(build::page(place))?;
     checks.check("the command", || {
-        run(cargo(place, "build", &place.target).args(["--package", "jeoul"]))
+        run(cargo(place, "build", &place.target)
+            .args(CRATES)
+            .args(["--bin", "jeoul"]))
     })?;
     let smollm2 = fetch(place, registry::DEFAULT);
     checks.check("journeys in the browser", || {
@@ -190,13 +203,7 @@ fn browser(place: &Place, checks: &mut Checks) -> anyhow::Result<()> {
             .args(["test"])
             .env("JEOUL_URL", format!("http://{address}"))
             .env("JEOUL_CHROMIUM", chromium)
-            .env(
-                "JEOUL_BIN",
-                place
-                    .target
-                    .join("debug")
-                    .join(if cfg!(windows) { "jeoul.exe" } else { "jeoul" }),
-            )
+            .env("JEOUL_BIN", place.command("debug"))
             .env("JEOUL_MODEL", place.models().join("tiny.gguf"));
         match &smollm2 {
             Ok(file) => _ = command.env("JEOUL_SMOLLM2", file),
