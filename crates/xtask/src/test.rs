@@ -17,7 +17,7 @@ use crate::{registry, server, setup, types};
 /// Arguments of `test`.
 #[derive(clap::Args)]
 pub(crate) struct Test {
-    /// What to check: a part, or a package such as `jeoul-eval`; everything if left out.
+    /// `tidy`, `rust`, `page`, `browser`, or a crate such as `eval`; everything if left out.
     place: Option<String>,
 }
 
@@ -119,7 +119,7 @@ fn package(place: &Place, checks: &mut Checks, name: &str) -> anyhow::Result<()>
         name => name,
     };
     checks.check(&format!("tests of {name}"), || {
-        run(cargo(place, "test", &place.target).args(["--package", name]))
+        run(cargo(place, "test", &place.target).args(["--package", name, "--all-features"]))
     })
 }
 
