@@ -1,0 +1,28 @@
+// The page's language: the stored choice, else the browser's.
+import { recall, remember } from '../lib/storage';
+import { en, type Texts } from './en';
+import { ko } from './ko';
+
+export type Tag = 'en' | 'ko';
+
+const TEXTS: Record<Tag, Texts> = { en, ko };
+
+/** The language to begin with, from what was stored and what the browser prefers. */
+export function firstTag(stored: string | null, preferred: readonly string[]): Tag {
+  if (stored === 'en' || stored === 'ko') return stored;
+  const known = preferred.map((tag) => tag.slice(0, 2)).find((tag) => tag === 'en' || tag === 'ko');
+  return known === 'ko' ? 'ko' : 'en';
+}
+
+class Language {
+  tag = $state<Tag>(firstTag(recall('language'), navigator.languages));
+  /** Every text of the page. */
+  t = $derived(TEXTS[this.tag]);
+
+  choose(tag: Tag): void {
+    this.tag = tag;
+    remember('language', tag);
+  }
+}
+
+export const language = new Language();

@@ -1,0 +1,39 @@
+// What a run will cost, before it begins.
+import type { TaskCard, TaskRequest } from '../engine/generated';
+import { resolution, worstHalfWidth, type Resolution } from '../lib/statistics';
+import { documentsOf } from './selection';
+
+/** Tokens of a planned run. */
+export interface Tokens {
+  asked: number;
+  computed: number;
+}
+
+export interface Estimate {
+  documents: number;
+  /** Half-width of the widest 95 % interval among the tasks, 0 to 1. */
+  halfWidth: number;
+  resolution: Resolution;
+  tokens: Tokens | null;
+  /** Null without tokens or without a measured speed. */
+  ms: number | null;
+}
+
+/** Null if nothing is chosen. `speed` in tokens per second. */
+export function estimate(
+  requests: readonly TaskRequest[],
+  tasks: readonly TaskCard[],
+  tokens: Tokens | null,
+  speed: number | null,
+): Estimate | null {
+  const counts = documentsOf(requests, tasks);
+  const halfWidth = worstHalfWidth(Math.min(...counts));
+  if (counts.length === 0 || halfWidth === null) return null;
+  return {
+    documents: counts.reduce((all, count) => all + count, 0),
+    halfWidth,
+    resolution: resolution(halfWidth),
+    tokens,
+    ms: tokens && speed ? (tokens.computed / speed) * 1000 : null,
+  };
+}
