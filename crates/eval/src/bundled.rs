@@ -56,7 +56,10 @@ mod tests {
             ["jeoul_science", "jeoul_commonsense", "jeoul_boolq_ko"]
         );
         for (card, least) in cards.iter().zip([60, 60, 40]) {
-            assert!(card.sample && card.documents >= least, "{card:?}");
+            assert!(
+                card.sample && card.documents >= least && card.max_fewshot >= 5,
+                "{card:?}"
+            );
             assert!(
                 card.title != card.name && card.title_ko != card.title,
                 "{card:?}"
