@@ -17,11 +17,11 @@ const headers = {
 };
 
 export default defineConfig({
-  plugins: [svelte()],
+  plugins: [svelte({ configFile: false })],
   appType: 'mpa', // a file that is missing is a 404, not the page
   publicDir: 'static', // `public/` holds only engine modules
   worker: { format: 'es' },
-  build: { target: 'es2023', modulePreload: { polyfill: false }, reportCompressedSize: false },
+  build: { target: 'es2023', cssTarget: ['chrome123', 'firefox120', 'safari17.5'], modulePreload: { polyfill: false }, reportCompressedSize: false },
   server: { proxy },
   preview: { proxy, headers },
   test: { include: ['src/**/*.test.ts'] },

@@ -1,4 +1,5 @@
 // The page's language: the stored choice, else the browser's.
+import type { TaskCard } from '../engine/generated';
 import { recall, remember } from '../lib/storage';
 import { en, type Texts } from './en';
 import { ko } from './ko';
@@ -18,6 +19,11 @@ class Language {
   tag = $state<Tag>(firstTag(recall('language'), navigator.languages));
   /** Every text of the page. */
   t = $derived(TEXTS[this.tag]);
+
+  /** A task's title. */
+  title({ title, title_ko }: Pick<TaskCard, 'title' | 'title_ko'>): string {
+    return this.tag === 'ko' ? title_ko : title;
+  }
 
   choose(tag: Tag): void {
     this.tag = tag;

@@ -14,7 +14,7 @@ export const learn = {
   title: 'Learn',
   tasks: {
     title: 'What each task asks',
-    card: (documents: number, chance: string) => `${documents} documents, guessing gives ${chance} %`,
+    card: (documents: number, chance: string) => `${documents} documents, guessing gives ${chance}%`,
     none: 'The tasks are listed here once the engine has started.',
   },
   sections: [
@@ -30,8 +30,8 @@ export const learn = {
     {
       title: 'How much a score can tell',
       paragraphs: [
-        'A score from 20 documents is an estimate. The standard error says how far such estimates typically lie from the score on endlessly many documents of the same kind; the 95 % interval (Wilson’s, which also holds for few documents) is where that score plausibly lies.',
-        'Chance is what guessing at random would give: 25 % with four choices. A model whose interval contains chance has not been told apart from guessing. A model can also be below chance, when it is drawn to a certain kind of wrong answer.',
+        'A score from 20 documents is an estimate. The standard error says how far such estimates typically lie from the score on endlessly many documents of the same kind; the 95% interval (Wilson’s, which also holds for few documents) is where that score plausibly lies.',
+        'Chance is what guessing at random would give: 25% with four choices. A model whose interval contains chance has not been told apart from guessing. A model can also be below chance, when it is drawn to a certain kind of wrong answer.',
         'Two models differ if their intervals lie apart. If they overlap, ask more documents.',
       ],
     },

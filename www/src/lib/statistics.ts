@@ -1,7 +1,7 @@
 // What a number of documents can show. Scores and standard errors themselves come from the engine.
 import type { MetricResult } from '../engine/generated';
 
-/** Standard errors to either side of a mean that hold 95 % of a normal distribution. */
+/** Standard errors to either side of a mean that hold 95% of a normal distribution. */
 const Z = 1.96;
 
 /** A range of scores, 0 to 1. */
@@ -11,7 +11,7 @@ export interface Interval {
 }
 
 /**
- * Wilson's 95 % interval for the share of right answers among `documents`; null without any. Unlike score ± 1.96 standard
+ * Wilson's 95% interval for the share of right answers among `documents`; null without any. Unlike score ± 1.96 standard
  * errors it stays honest for few documents, and does not shrink to nothing where all are right.
  */
 export function interval(share: number, documents: number): Interval | null {

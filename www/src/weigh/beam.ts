@@ -2,7 +2,7 @@
 import type { Interval } from '../lib/statistics';
 
 /** Largest tilt, in degrees. */
-export const TILT_MAX = 15;
+export const TILT_MAX = 18;
 /** From the pivot to where a pan hangs, in SVG units. */
 export const ARM = 150;
 

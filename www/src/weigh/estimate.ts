@@ -11,7 +11,7 @@ export interface Tokens {
 
 export interface Estimate {
   documents: number;
-  /** Half-width of the widest 95 % interval among the tasks, 0 to 1. */
+  /** Half-width of the widest 95% interval among the tasks, 0 to 1. */
   halfWidth: number;
   resolution: Resolution;
   tokens: Tokens | null;

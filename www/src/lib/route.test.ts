@@ -1,0 +1,16 @@
+import { expect, it, vi } from 'vitest';
+
+vi.stubGlobal('location', { hash: '' });
+const { parseRoute } = await import('./route.svelte');
+
+it('reads the places of the page', () => {
+  expect(parseRoute('')).toEqual({ place: 'weigh' });
+  expect(parseRoute('#/runs')).toEqual({ place: 'runs', run: null });
+  expect(parseRoute('#/runs/12')).toEqual({ place: 'runs', run: 12 });
+  expect(parseRoute('#/learn')).toEqual({ place: 'learn' });
+});
+
+it('shows the first place for what it does not know', () => {
+  expect(parseRoute('#/admin')).toEqual({ place: 'weigh' });
+  expect(parseRoute('#/runs/x')).toEqual({ place: 'runs', run: null });
+});
