@@ -167,17 +167,21 @@ pub(crate) fn wasm_bindgen(place: &Place) -> anyhow::Result<Option<PathBuf>> {
 /// Installs the wasm-bindgen command of the locked version among our own tools.
 pub(crate) fn install_wasm_bindgen(place: &Place) -> anyhow::Result<()> {
     let version = locked_wasm_bindgen(place)?;
-    let mut command = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
-    command.args([
-        "install",
-        "wasm-bindgen-cli",
-        "--version",
-        &version,
-        "--locked",
-        "--quiet",
-        "--root",
-    ]);
-    process::run(command.arg(place.tools()).env_remove("CARGO_TARGET_DIR"))
+    let install = |more: &[&str]| {
+        let mut command = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
+        command
+            .args([
+                "install",
+                "wasm-bindgen-cli",
+                "--version",
+                &version,
+                "--root",
+            ])
+            .arg(place.tools());
+        process::run(command.args(more).env_remove("CARGO_TARGET_DIR"))
+    };
+    // A mirror of crates.io may lack one of the locked versions.
+    install(&["--locked"]).or_else(|_| install(&[]))
 }
 
 /// The version of the `wasm-bindgen` crate in Cargo.lock; the command must be of the very same one.
