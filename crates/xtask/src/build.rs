@@ -97,6 +97,11 @@ pub(crate) fn engine(place: &Place, module: Module, release: bool) -> anyhow::Re
     )
 }
 
+/// Removes a built module, so that the page does not offer it.
+pub(crate) fn forget(place: &Place, module: Module) -> anyhow::Result<()> {
+    remove(&place.engine().join(module.name()))
+}
+
 /// Makes the JavaScript side of a module, and with `release` a smaller and faster module.
 fn bindgen(place: &Place, wasm: &Path, folder: &Path, release: bool) -> anyhow::Result<()> {
     let program = toolchain::wasm_bindgen(place)?

@@ -24,7 +24,7 @@ pub(crate) struct Serve {
     /// Optimise everything as for users.
     #[arg(long)]
     release: bool,
-    /// Leave the GPU module as it is.
+    /// Do not build the GPU module; the page then offers the CPU lane alone.
     #[arg(long)]
     no_gpu: bool,
 }
@@ -35,6 +35,8 @@ impl Serve {
         // First, so that a port in use is known before minutes of building.
         let listener = server::listen(self.port)?;
         setup::ensure(place, Need::BUILD)?;
+        // A GPU module of older sources would not understand this page; unchanged, it is back in seconds.
+        build::forget(place, Module::Gpu)?;
         build::engine(place, Module::Cpu, self.release)?;
         build::page(place)?;
         if let Err(error) = fetch(place, registry::DEFAULT) {
@@ -49,7 +51,7 @@ impl Serve {
         };
         if !self.no_gpu {
             match build::engine(place, Module::Gpu, self.release) {
-                Ok(()) => eprintln!("\n  The GPU lane is ready: reload http://{address}/\n"),
+                Ok(()) => eprintln!("\n  The GPU lane is ready: http://{address}/ offers it\n"),
                 Err(error) => eprintln!("\n  {error:#}\n  The page goes on with the CPU lane.\n"),
             }
         }
