@@ -9,10 +9,20 @@ function duration(time: Spoken): string {
 
 const documents = (n: number) => (n === 1 ? '1 document' : `${n} documents`);
 
+// Names that come from the engine, so that an unknown one is shown as it is.
+const kinds: Record<string, string> = {
+  pretrained: 'pretrained',
+  'fine-tuned': 'fine-tuned',
+  'instruction-tuned': 'instruction-tuned',
+  'rl-tuned': 'RL-tuned',
+};
+const metrics: Record<string, string> = { acc: 'accuracy', acc_norm: 'accuracy per character' };
+const other: { tag: 'en' | 'ko'; name: string } = { tag: 'ko', name: '한국어' };
+
 export const en = {
   duration,
   documents,
-  other: { tag: 'ko' as 'en' | 'ko', name: '한국어' },
+  other,
   skip: 'Skip to content',
   nav: { label: 'Places', weigh: 'Weigh', runs: 'Results', learn: 'Learn' },
   theme: { label: 'Colours', auto: 'As the system', light: 'Light', dark: 'Dark' },
@@ -25,12 +35,7 @@ export const en = {
   model: {
     heading: 'Model',
     parameters: (n: string) => `${n} parameters`,
-    kinds: {
-      pretrained: 'pretrained',
-      'fine-tuned': 'fine-tuned',
-      'instruction-tuned': 'instruction-tuned',
-      'rl-tuned': 'RL-tuned',
-    } as Record<string, string>,
+    kinds,
     ready: 'on disk',
     absent: 'not downloaded yet',
     partly: (bytes: string, total: string) => `${bytes} of ${total} MB on disk`,
@@ -151,7 +156,7 @@ export const en = {
     interval: '95% interval',
     chance: 'Chance',
     n: 'n',
-    metrics: { acc: 'accuracy', acc_norm: 'accuracy per character' } as Record<string, string>,
+    metrics,
     save: 'Save as JSON',
     open: 'Open in Results',
     again: 'Weigh again',

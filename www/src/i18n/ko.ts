@@ -45,7 +45,7 @@ export const ko: Texts = {
     forget: '지우기',
     forgetLabel: (name) => `${name} 지우기: 이 브라우저의 저장 공간에서 없앱니다`,
     file: '.gguf 파일 고르기',
-    fileHint: '페이지 아무 곳에나 끌어다 놓아도 됩니다. 파일은 이 기기에만 머뭅니다.',
+    fileHint: '또는 이 페이지 아무 곳에나 끌어다 놓으십시오. 파일은 이 기기에만 머뭅니다.',
     dropHere: '체크포인트를 여기에 놓으십시오',
     local: '내 파일',
     lastLoaded: (layers, context) => `레이어 ${layers}개, 문맥 길이 ${context}토큰`,

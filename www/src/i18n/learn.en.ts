@@ -1,20 +1,28 @@
 // The Learn page in English: short, and true of what the engine does.
 
-export interface Section {
+interface Section {
   title: string;
   paragraphs: string[];
 }
 
-export interface Term {
+interface Term {
   term: string;
   meaning: string;
 }
 
-export const learn = {
+export interface Learn {
+  title: string;
+  tasks: { title: string; card: (documents: number, chance: string) => string; none: string };
+  sections: Section[];
+  glossaryTitle: string;
+  glossary: Term[];
+}
+
+export const learn: Learn = {
   title: 'Learn',
   tasks: {
     title: 'What each task asks',
-    card: (documents: number, chance: string) => `${documents} documents, guessing gives ${chance}%`,
+    card: (documents, chance) => `${documents} documents, guessing gives ${chance}%`,
     none: 'The tasks are listed here once the engine has started.',
   },
   sections: [
@@ -49,7 +57,7 @@ export const learn = {
         'There are no cookies, no analytics and no code from anybody else. Language, colours and the measured speed are remembered in this browser.',
       ],
     },
-  ] as Section[],
+  ],
   glossaryTitle: 'Glossary',
   glossary: [
     { term: 'checkpoint', meaning: 'A file with a model’s weights and its tokenizer. Jeoul reads GGUF.' },
@@ -60,5 +68,5 @@ export const learn = {
     { term: 'margin', meaning: 'Log-likelihood of the right choice minus that of the best other one. Above 0 the document is right.' },
     { term: 'quantisation', meaning: 'Storing weights in fewer bits. Q4_1 keeps about 5 bits for each weight.' },
     { term: 'token', meaning: 'A piece of text that the model reads at once: a word, part of a word or a few bytes.' },
-  ] as Term[],
+  ],
 };

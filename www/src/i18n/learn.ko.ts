@@ -1,7 +1,7 @@
 // 알아보기 쪽의 한국어 글. 엔진이 실제로 하는 일만 적습니다.
-import type { learn as english } from './learn.en';
+import type { Learn } from './learn.en';
 
-export const learn: typeof english = {
+export const learn: Learn = {
   title: '알아보기',
   tasks: {
     title: '과제마다 무엇을 묻는가',
@@ -30,7 +30,7 @@ export const learn: typeof english = {
       title: '숫자를 믿을 수 있는 까닭',
       paragraphs: [
         'CPU에서는 모델과 설정이 같으면 어느 브라우저에서나, jeoul 명령에서도 마지막 비트까지 같은 값이 나옵니다. GPU에서는 끝자리가 조금 다를 수 있으며, 쓰기 전에 답을 아는 시험으로 CPU와 견줍니다.',
-        '함께 들어 있는 과제는 저울이 직접 쓴 견본입니다. 널리 알려진 벤치마크의 형식을 따르지만, 발표된 점수와 비교해서는 안 됩니다.',
+        '함께 들어 있는 과제는 저울을 위해 직접 쓴 견본입니다. 널리 알려진 벤치마크의 형식을 따르지만, 발표된 점수와 비교해서는 안 됩니다.',
       ],
     },
     {

@@ -10,7 +10,7 @@ it('writes numbers as people read them', () => {
 });
 
 it('shortens counts of parameters', () => {
-  expect([134_515_008, 1_235_814_400, 180_224, 12].map(parameters)).toEqual(['135 M', '1.2 B', '180 K', '12']);
+  expect([134_515_008, 1_235_814_400, 180_224, 12].map(parameters)).toEqual(['135M', '1.2B', '180K', '12']);
 });
 
 it('says durations in parts that people say', () => {

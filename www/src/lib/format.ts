@@ -15,11 +15,11 @@ export function megabytes(bytes: number, digits = 0): string {
   return (bytes / 1e6).toFixed(digits);
 }
 
-/** 134515008 → `135 M`, 1.2e9 → `1.2 B`. */
+/** 134515008 → `135M`, 1.2e9 → `1.2B`. */
 export function parameters(count: number): string {
-  if (count >= 1e9) return `${(count / 1e9).toFixed(1)} B`;
-  if (count >= 1e6) return `${Math.round(count / 1e6)} M`;
-  return count >= 1e3 ? `${Math.round(count / 1e3)} K` : String(count);
+  if (count >= 1e9) return `${(count / 1e9).toFixed(1)}B`;
+  if (count >= 1e6) return `${Math.round(count / 1e6)}M`;
+  return count >= 1e3 ? `${Math.round(count / 1e3)}K` : String(count);
 }
 
 /** Log-likelihoods with two digits and a real minus sign. */

@@ -40,6 +40,20 @@ export interface Run {
   elapsedMs: number;
 }
 
+/** A run that has not begun. */
+export function newRun(
+  id: number,
+  requests: readonly TaskRequest[],
+  cards: readonly TaskCard[],
+  about: Pick<Run, 'engineVersion' | 'registry' | 'modelName' | 'checkpoint' | 'lane' | 'tokensPlanned'>,
+): Run {
+  const tasks = requests.flatMap((request): TaskRun[] => {
+    const card = cards.find(({ name }) => name === request.task);
+    return card ? [{ card, request, score: null, documents: [] }] : [];
+  });
+  return { id, startedAt: Date.now(), ...about, tasks, current: null, state: 'running', tokensComputed: 0, elapsedMs: 0 };
+}
+
 /** Documents the run will score in a task. */
 export function documentsTotal({ card, request, score }: TaskRun): number {
   return score?.documents_total ?? Math.min(request.limit ?? card.documents, card.documents);

@@ -5,7 +5,7 @@ import { watchGpu, type GpuOffer } from '../engine/gpu';
 import { planLane, type GpuProof, type LaneChoice } from '../engine/lane';
 import { failed, type LastEvent } from '../engine/message';
 import { recallOne, remember } from '../lib/storage';
-import { advance, speed, type Run } from '../runs/run';
+import { advance, newRun, speed, type Run } from '../runs/run';
 import type { Tokens } from '../weigh/estimate';
 import { choicesOf, requestsOf, type Choices } from '../weigh/selection';
 import { gpuProof, measuredSpeed, rememberProof, rememberSpeed } from './speed';
@@ -201,25 +201,14 @@ export class Session {
     if (!tokens) return;
     this.phase = 'running';
     const id = (this.runs[0]?.id ?? 0) + 1;
-    const cards = requests.flatMap((request) => {
-      const card = this.tasks.find(({ name }) => name === request.task);
-      return card ? [{ card, request, score: null, documents: [] }] : [];
-    });
-    const run: Run = {
-      id,
-      startedAt: Date.now(),
+    const run = newRun(id, requests, this.tasks, {
       engineVersion: version,
       registry: model && { id: model.id, sha256: model.sha256 },
       modelName: model?.name ?? loaded.checkpoint.name,
       checkpoint: loaded.checkpoint,
       lane: loaded.lane,
-      tasks: cards,
-      current: null,
-      state: 'running',
       tokensPlanned: tokens.computed,
-      tokensComputed: 0,
-      elapsedMs: 0,
-    };
+    });
     this.runs = [run, ...this.runs];
     this.shown = id;
     const update = (event: Event) => {

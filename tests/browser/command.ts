@@ -1,0 +1,56 @@
+// What the `jeoul` command says of the same model, tasks and settings.
+import { execFile } from 'node:child_process';
+import { mkdtemp, readdir, readFile, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { promisify } from 'node:util';
+
+export interface Settings {
+  task: string;
+  shots: number;
+  limit: number;
+}
+
+/** One scored document: the exact texts, and what each choice got. */
+export interface Scored {
+  contexts: string[];
+  continuations: string[];
+  loglikelihoods: number[];
+  isGreedy: boolean[];
+}
+
+interface Sample {
+  doc_id: number;
+  arguments: Record<string, { arg_0: string; arg_1: string }>;
+  filtered_resps: [string, string][];
+}
+
+function read(line: string): Scored {
+  const sample: Sample = JSON.parse(line);
+  const texts = sample.filtered_resps.map((_, index) => sample.arguments[`gen_args_${index}`]!);
+  return {
+    contexts: texts.map(({ arg_0 }) => arg_0),
+    continuations: texts.map(({ arg_1 }) => arg_1),
+    // Python writes numbers and truths as text; every bit survives.
+    loglikelihoods: sample.filtered_resps.map(([loglikelihood]) => Number(loglikelihood)),
+    isGreedy: sample.filtered_resps.map(([, isGreedy]) => isGreedy === 'True'),
+  };
+}
+
+/** Runs the command on its CPU lane and reads the samples it logged. */
+export async function evaluate(program: string, model: string, { task, shots, limit }: Settings): Promise<Scored[]> {
+  const folder = await mkdtemp(join(tmpdir(), 'jeoul-'));
+  try {
+    await promisify(execFile)(program, [
+      'eval', '--model', model, '--tasks', task, '--num_fewshot', String(shots), '--limit', String(limit),
+      '--lane', 'cpu', '--output_path', folder, '--log_samples',
+    ]);
+    const files = await readdir(folder, { recursive: true });
+    const samples = files.find((file) => /samples_.*\.jsonl$/.test(file));
+    if (!samples) throw new Error(`the command wrote no samples, only ${files.join(', ')}`);
+    const lines = (await readFile(join(folder, samples), 'utf8')).trim().split('\n');
+    return lines.map(read);
+  } finally {
+    await rm(folder, { recursive: true });
+  }
+}

@@ -1,0 +1,78 @@
+// The GPU lane: offered when it can be used, trusted when it passed its test, left when it cannot.
+import { readFile } from 'node:fs/promises';
+import type { Page } from '@playwright/test';
+import { expect, open, SMOLLM2_BYTES, test, type Settings } from './fake';
+
+const MODULE = '**/engine/gpu/jeoul_web.js';
+
+/** A browser whose GPU does as it says; nothing computes on it here. */
+async function withGpu(page: Page): Promise<void> {
+  await page.addInitScript(() => {
+    const adapter = { features: new Set(['timestamp-query']), info: { vendor: 'test', architecture: 'adapter', isFallbackAdapter: false } };
+    Object.defineProperty(navigator, 'gpu', { value: { requestAdapter: () => Promise.resolve(adapter) } });
+  });
+  await page.route(MODULE, (route) => route.fulfill({ status: 404 }));
+}
+
+async function withModule(page: Page, settings: Settings = {}): Promise<void> {
+  const source = await readFile(new URL('fake-engine.js', import.meta.url), 'utf8');
+  const body = source.replace('const SETTINGS = {};', `const SETTINGS = ${JSON.stringify({ stored: SMOLLM2_BYTES, stepMs: 1, ...settings })};`);
+  await page.unroute(MODULE);
+  await page.route(MODULE, (route) => route.fulfill({ contentType: 'text/javascript', body }));
+}
+
+async function weigh(page: Page): Promise<void> {
+  await page.getByRole('button', { name: 'Weigh', exact: true }).click();
+  await expect(page.getByText('The run is finished.').first()).toBeVisible();
+}
+
+test('the GPU lane is offered as soon as its module is built', async ({ page }) => {
+  await page.clock.install();
+  await withGpu(page);
+  await open(page, { stored: SMOLLM2_BYTES });
+  await expect(page.getByText(/GPU module is still being built/)).toBeVisible();
+  await expect(page.getByRole('radio', { name: 'GPU' })).toBeDisabled();
+  await withModule(page);
+  await page.clock.fastForward(10_000);
+  await expect(page.getByRole('radio', { name: 'GPU' })).toBeEnabled();
+  await expect(page.getByText(/^CPU\. Choose GPU once to have it tested/)).toBeVisible();
+});
+
+test('a GPU that passed its test is used by itself from then on', async ({ page }) => {
+  await withGpu(page);
+  await withModule(page);
+  await open(page, { stored: SMOLLM2_BYTES, stepMs: 1 });
+  await page.getByRole('radio', { name: 'GPU' }).check();
+  await weigh(page);
+  await expect(page.getByText('GPU, test adapter')).toBeVisible();
+  await page.getByRole('button', { name: 'Weigh again' }).click();
+  await expect(page.getByText('GPU, test adapter; agrees with the CPU at 100.0% of positions')).toBeVisible();
+  await page.getByRole('radio', { name: 'Auto' }).check();
+  await page.reload();
+  await expect(page.getByText('GPU: it passed its test on this device.')).toBeVisible();
+});
+
+test('a GPU that computes something else is refused when it was chosen', async ({ page }) => {
+  await withGpu(page);
+  await withModule(page, { fails: 'load', kind: 'gpuWrong' });
+  await open(page, { stored: SMOLLM2_BYTES, stepMs: 1 });
+  await page.getByRole('radio', { name: 'GPU' }).check();
+  await page.getByRole('button', { name: 'Weigh', exact: true }).click();
+  await expect(page.getByRole('alert')).toContainText('its scores would be wrong');
+  await page.getByRole('radio', { name: 'Auto' }).check();
+  await expect(page.getByText('CPU: the GPU failed its test on this device.')).toBeVisible();
+  await weigh(page);
+  await expect(page.getByText('CPU, 1 thread')).toBeVisible();
+});
+
+test('Auto goes on with the CPU when the GPU is lost while loading', async ({ page }) => {
+  await withGpu(page);
+  await withModule(page, { fails: 'load', kind: 'gpu' });
+  await page.addInitScript(() => localStorage.setItem('jeoul.gpu.0.1.0.test adapter', 'passed'));
+  await open(page, { stored: SMOLLM2_BYTES, stepMs: 1 });
+  await expect(page.getByText('GPU: it passed its test on this device.')).toBeVisible();
+  await weigh(page);
+  await expect(page.getByRole('alert')).toHaveCount(0);
+  await page.getByRole('button', { name: 'Weigh again' }).click();
+  await expect(page.getByText(/The GPU could not be used, so the CPU goes on/)).toBeVisible();
+});

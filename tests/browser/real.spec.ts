@@ -1,0 +1,164 @@
+// The page with its real engine against the `jeoul` command: same texts, same numbers. `cargo xtask test` sets the
+// variables; without JEOUL_SMOLLM2 (no network) only the tiny checkpoint is weighed.
+import { readFile } from 'node:fs/promises';
+import { expect, test, type Page } from '@playwright/test';
+import { evaluate, type Scored, type Settings } from './command';
+
+const { JEOUL_BIN = '', JEOUL_MODEL = '', JEOUL_SMOLLM2 } = process.env;
+
+/** Largest difference of a log-likelihood between the GPU in the page and the CPU in the command, in nats a token. */
+const GPU_TOLERANCE = 5e-3;
+
+// Chromium's own software GPU, so that the GPU lane is tested on every machine.
+test.use({
+  launchOptions: {
+    executablePath: process.env['JEOUL_CHROMIUM'] ?? '/usr/bin/chromium',
+    args: ['--no-sandbox', '--enable-unsafe-webgpu', '--use-webgpu-adapter=swiftshader', '--enable-features=Vulkan'],
+  },
+});
+
+interface Saved {
+  lane: { lane: string };
+  tasks: {
+    documents: {
+      fewshot_context: string;
+      prompt: string;
+      target_delimiter: string;
+      choices: { text: string; loglikelihood: number; token_logprobs: number[]; is_greedy: boolean }[];
+    }[];
+  }[];
+}
+
+/** Sets what is to be run: one task. */
+async function choose(page: Page, { task, shots, limit }: Settings): Promise<void> {
+  for (const box of await page.getByRole('checkbox').all()) await box.uncheck();
+  await page.locator(`#task-${task}`).check();
+  await page.getByRole('spinbutton').fill(String(limit));
+  await page.getByRole('spinbutton').blur();
+  await page.getByRole('combobox', { name: /Examples before/ }).selectOption(String(shots));
+}
+
+/** Presses Weigh and reads what was scored from the saved file. */
+async function weigh(page: Page): Promise<Saved> {
+  await page.getByRole('button', { name: 'Weigh', exact: true }).click();
+  const alert = page.getByRole('alert');
+  await expect(page.getByText('The run is finished.').first().or(alert)).toBeVisible({ timeout: 240_000 });
+  await expect(alert).toHaveCount(0);
+  const download = page.waitForEvent('download');
+  await page.getByRole('button', { name: 'Save as JSON' }).click();
+  return JSON.parse(await readFile(await (await download).path(), 'utf8'));
+}
+
+function scored({ tasks }: Saved): Scored[] {
+  return (tasks[0]?.documents ?? []).map(({ fewshot_context, prompt, target_delimiter, choices }) => ({
+    contexts: choices.map(() => fewshot_context + prompt),
+    continuations: choices.map(({ text }) => target_delimiter + text),
+    loglikelihoods: choices.map(({ loglikelihood }) => loglikelihood),
+    isGreedy: choices.map(({ is_greedy }) => is_greedy),
+  }));
+}
+
+function expectClose(page: Saved, command: Scored[]): void {
+  const ours = scored(page);
+  expect(ours.map(({ contexts, continuations }) => [contexts, continuations])).toEqual(
+    command.map(({ contexts, continuations }) => [contexts, continuations]),
+  );
+  page.tasks[0]?.documents.forEach(({ choices }, document) =>
+    choices.forEach(({ loglikelihood, token_logprobs }, choice) => {
+      const difference = Math.abs(loglikelihood - command[document]!.loglikelihoods[choice]!);
+      expect(difference, `document ${document}, choice ${choice}`).toBeLessThanOrEqual(GPU_TOLERANCE * token_logprobs.length);
+    }),
+  );
+}
+
+async function start(page: Page): Promise<void> {
+  await page.goto('/');
+  await expect(page.getByRole('radio', { name: 'Auto' })).toBeVisible();
+}
+
+const RUNS: Settings[] = [
+  { task: 'jeoul_science', shots: 0, limit: 5 },
+  { task: 'jeoul_science', shots: 2, limit: 5 },
+  { task: 'jeoul_commonsense', shots: 0, limit: 3 },
+  { task: 'jeoul_boolq_ko', shots: 2, limit: 3 },
+];
+
+test.describe('the tiny checkpoint', () => {
+  test.setTimeout(120_000);
+
+  for (const run of RUNS) {
+    test(`gives the command’s bits on the CPU: ${run.task}, ${run.shots} shots`, async ({ page }) => {
+      await start(page);
+      await page.getByRole('radio', { name: 'CPU' }).check();
+      await page.setInputFiles('input[type=file]', JEOUL_MODEL);
+      await choose(page, run);
+      const saved = await weigh(page);
+      expect(saved.lane.lane).toBe('cpu');
+      expect(scored(saved)).toEqual(await evaluate(JEOUL_BIN, JEOUL_MODEL, run));
+    });
+  }
+
+  test('gives the command’s numbers on the GPU', async ({ page }) => {
+    const run = { task: 'jeoul_science', shots: 0, limit: 2 };
+    await start(page);
+    await page.getByRole('radio', { name: 'GPU' }).check();
+    await page.setInputFiles('input[type=file]', JEOUL_MODEL);
+    await choose(page, run);
+    const saved = await weigh(page);
+    expect(saved.lane.lane).toBe('gpu');
+    expectClose(saved, await evaluate(JEOUL_BIN, JEOUL_MODEL, run));
+  });
+
+  test('a cancelled run ends within a second and keeps its documents', async ({ page }) => {
+    await start(page);
+    await page.setInputFiles('input[type=file]', JEOUL_MODEL);
+    await page.getByRole('button', { name: 'Everything' }).click();
+    await page.getByRole('button', { name: 'Weigh', exact: true }).click();
+    await expect(page.getByText(/^[1-9]\d* \/ 60$/).first()).toBeVisible({ timeout: 60_000 });
+    await page.getByRole('button', { name: 'Cancel' }).click();
+    await expect(page.getByText(/The run was cancelled/).first()).toBeVisible({ timeout: 1500 });
+    await expect(page.locator('summary').first()).toBeVisible();
+  });
+
+  test('a file that is no checkpoint is refused, and the next one is weighed', async ({ page }) => {
+    await start(page);
+    await page.setInputFiles('input[type=file]', { name: 'bad.gguf', mimeType: '', buffer: Buffer.from('GGUF\x09\x00\x00\x00') });
+    await expect(page.getByRole('alert')).toContainText('not a checkpoint that Jeoul can read');
+    await page.setInputFiles('input[type=file]', JEOUL_MODEL);
+    await expect(page.getByRole('alert')).toHaveCount(0);
+    await choose(page, { task: 'jeoul_science', shots: 0, limit: 1 });
+    expect(scored(await weigh(page))).toHaveLength(1);
+  });
+});
+
+if (JEOUL_SMOLLM2) {
+  const smollm2 = JEOUL_SMOLLM2;
+
+  test.describe('SmolLM2', () => {
+    test.setTimeout(600_000);
+
+    test('is downloaded, kept, and gives the command’s bits on the CPU', async ({ page }, info) => {
+      await start(page);
+      await page.getByRole('radio', { name: 'CPU' }).check();
+      for (const run of RUNS.slice(0, 2)) {
+        await choose(page, run);
+        const saved = await weigh(page);
+        expect(scored(saved)).toEqual(await evaluate(JEOUL_BIN, smollm2, run));
+        await page.screenshot({ path: info.outputPath(`${run.shots}-shot.png`), fullPage: true });
+        await page.getByRole('button', { name: 'Weigh again' }).click();
+      }
+      await page.reload();
+      await expect(page.getByText('on disk').first()).toBeVisible();
+    });
+
+    test('gives the command’s numbers on the GPU', async ({ page }) => {
+      const run = { task: 'jeoul_science', shots: 0, limit: 2 };
+      await start(page);
+      await page.getByRole('radio', { name: 'GPU' }).check();
+      await choose(page, run);
+      const saved = await weigh(page);
+      expect(saved.lane.lane).toBe('gpu');
+      expectClose(saved, await evaluate(JEOUL_BIN, smollm2, run));
+    });
+  });
+}
