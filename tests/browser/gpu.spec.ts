@@ -46,10 +46,10 @@ test('a GPU that passed its test is used by itself from then on', async ({ page 
   await weigh(page);
   await expect(page.getByText('GPU, test adapter')).toBeVisible();
   await page.getByRole('button', { name: 'Weigh again' }).click();
-  await expect(page.getByText('GPU, test adapter; agrees with the CPU at 100.0% of positions')).toBeVisible();
+  await expect(page.getByText('GPU, test adapter. It agrees with the CPU at 100.0% of positions.')).toBeVisible();
   await page.getByRole('radio', { name: 'Auto' }).check();
   await page.reload();
-  await expect(page.getByText('GPU: it passed its test on this device.')).toBeVisible();
+  await expect(page.getByText('GPU. It passed its test on this device.')).toBeVisible();
 });
 
 test('a GPU that computes something else is refused when it was chosen', async ({ page }) => {
@@ -60,7 +60,7 @@ test('a GPU that computes something else is refused when it was chosen', async (
   await page.getByRole('button', { name: 'Weigh', exact: true }).click();
   await expect(page.getByRole('alert')).toContainText('its scores would be wrong');
   await page.getByRole('radio', { name: 'Auto' }).check();
-  await expect(page.getByText('CPU: the GPU failed its test on this device.')).toBeVisible();
+  await expect(page.getByText('CPU. The GPU failed its test on this device.')).toBeVisible();
   await weigh(page);
   await expect(page.getByText('CPU, 1 thread')).toBeVisible();
 });
@@ -70,9 +70,9 @@ test('Auto goes on with the CPU when the GPU is lost while loading', async ({ pa
   await withModule(page, { fails: 'load', kind: 'gpu' });
   await page.addInitScript(() => localStorage.setItem('jeoul.gpu.0.1.0.test adapter', 'passed'));
   await open(page, { stored: SMOLLM2_BYTES, stepMs: 1 });
-  await expect(page.getByText('GPU: it passed its test on this device.')).toBeVisible();
+  await expect(page.getByText('GPU. It passed its test on this device.')).toBeVisible();
   await weigh(page);
   await expect(page.getByRole('alert')).toHaveCount(0);
   await page.getByRole('button', { name: 'Weigh again' }).click();
-  await expect(page.getByText(/The GPU could not be used, so the CPU goes on/)).toBeVisible();
+  await expect(page.getByText(/^CPU, 1 thread\. The GPU could not be used, so the CPU goes on/)).toBeVisible();
 });

@@ -109,17 +109,6 @@ test.describe('the tiny checkpoint', () => {
     expectClose(saved, await evaluate(JEOUL_BIN, JEOUL_MODEL, run));
   });
 
-  test('a cancelled run ends within a second and keeps its documents', async ({ page }) => {
-    await start(page);
-    await page.setInputFiles('input[type=file]', JEOUL_MODEL);
-    await page.getByRole('button', { name: 'Everything' }).click();
-    await page.getByRole('button', { name: 'Weigh', exact: true }).click();
-    await expect(page.getByText(/^[1-9]\d* \/ 60$/).first()).toBeVisible({ timeout: 60_000 });
-    await page.getByRole('button', { name: 'Cancel' }).click();
-    await expect(page.getByText(/The run was cancelled/).first()).toBeVisible({ timeout: 1500 });
-    await expect(page.locator('summary').first()).toBeVisible();
-  });
-
   test('a file that is no checkpoint is refused, and the next one is weighed', async ({ page }) => {
     await start(page);
     await page.setInputFiles('input[type=file]', { name: 'bad.gguf', mimeType: '', buffer: Buffer.from('GGUF\x09\x00\x00\x00') });
@@ -149,6 +138,17 @@ if (JEOUL_SMOLLM2) {
       }
       await page.reload();
       await expect(page.getByText('on disk').first()).toBeVisible();
+    });
+
+    test('a cancelled run ends within a second and keeps its documents', async ({ page }) => {
+      await start(page);
+      await page.setInputFiles('input[type=file]', smollm2);
+      await page.getByRole('button', { name: 'Everything' }).click();
+      await page.getByRole('button', { name: 'Weigh', exact: true }).click();
+      await expect(page.getByText(/^[1-9]\d* \/ \d+$/).first()).toBeVisible({ timeout: 60_000 });
+      await page.getByRole('button', { name: 'Cancel' }).click();
+      await expect(page.getByText(/The run was cancelled/).first()).toBeVisible({ timeout: 1500 });
+      await expect(page.locator('summary').first()).toBeVisible();
     });
 
     test('gives the command’s numbers on the GPU', async ({ page }) => {

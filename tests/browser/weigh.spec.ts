@@ -118,5 +118,5 @@ test('a model is downloaded and forgotten by itself', async ({ page }) => {
 test('the GPU lane is explained where there is none', async ({ page }) => {
   await open(page);
   await expect(page.getByRole('radio', { name: 'GPU' })).toBeDisabled();
-  await expect(page.getByText(/^CPU: /)).toBeVisible();
+  await expect(page.getByText(/^CPU\. .*WebGPU/)).toBeVisible();
 });
