@@ -111,7 +111,6 @@ mod tests {
                 "license",
                 "architecture",
                 "quantization",
-                "homepage",
             ] {
                 assert!(
                     entry[field].as_str().is_some_and(|text| !text.is_empty()),
@@ -134,9 +133,11 @@ mod tests {
                     .is_some_and(|tags| !tags.is_empty()),
                 "`languages` in {entry}"
             );
+            let for_tests = entry.get("for_tests") == Some(&Value::Bool(true));
+            let homepage = entry["homepage"].as_str();
             assert!(
-                entry.get("for_tests").is_none_or(Value::is_boolean),
-                "`for_tests` in {entry}"
+                homepage.is_some_and(|url| for_tests || url.starts_with("https://")),
+                "`homepage` in {entry}"
             );
         }
     }

@@ -11,8 +11,7 @@ use crate::fetch::fetch;
 use crate::needs::{self, Need};
 use crate::place::Place;
 use crate::process::{cargo, npm, readable, run, step};
-use crate::tiny::Tiny;
-use crate::{registry, server, setup, types};
+use crate::{registry, server, setup, tiny, types};
 
 /// Arguments of `test`.
 #[derive(clap::Args)]
@@ -170,7 +169,7 @@ fn rust(place: &Place, checks: &mut Checks) -> anyhow::Result<()> {
             .env(types::EXPORT_DIR, types::export_dir(place)))
     })?;
     checks.check("types of the worker's messages", || types::compare(place))?;
-    checks.check("tiny checkpoint", || Tiny { check: true }.make(place))
+    checks.check("tiny checkpoint", || tiny::check(place))
 }
 
 fn page(place: &Place, checks: &mut Checks) -> anyhow::Result<()> {
