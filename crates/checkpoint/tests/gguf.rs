@@ -1,0 +1,502 @@
+//! Files that are wrong in one place each: a typed error that names field, place, found and allowed, never a panic.
+
+use jeoul_checkpoint::{
+    Array, Config, ConfigError, Gguf, GgufError, MemorySource, TensorType, Value,
+};
+
+/// Bytes of a file, put together by hand.
+#[derive(Clone, Default)]
+struct File(Vec<u8>);
+
+const U32: u32 = 4;
+const BOOL: u32 = 7;
+const STRING: u32 = 8;
+const ARRAY: u32 = 9;
+
+impl File {
+    fn header(version: u32, tensors: u64, entries: u64) -> Self {
+        Self::default()
+            .bytes(b"GGUF")
+            .u32(version)
+            .u64(tensors)
+            .u64(entries)
+    }
+
+    fn bytes(mut self, bytes: &[u8]) -> Self {
+        self.0.extend(bytes);
+        self
+    }
+
+    fn u32(self, value: u32) -> Self {
+        self.bytes(&value.to_le_bytes())
+    }
+
+    fn u64(self, value: u64) -> Self {
+        self.bytes(&value.to_le_bytes())
+    }
+
+    fn string(self, text: &str) -> Self {
+        self.u64(text.len() as u64).bytes(text.as_bytes())
+    }
+
+    fn key(self, key: &str, ty: u32) -> Self {
+        self.string(key).u32(ty)
+    }
+
+    fn tensor(self, name: &str, dims: &[u64], ty: u32, offset: u64) -> Self {
+        let file = self.string(name).u32(dims.len() as u32);
+        dims.iter()
+            .fold(file, |file, &dim| file.u64(dim))
+            .u32(ty)
+            .u64(offset)
+    }
+
+    /// Up to the tensor data, then `count` bytes of it.
+    fn data(mut self, count: usize) -> Self {
+        self.0.resize(self.0.len().next_multiple_of(32) + count, 0);
+        self
+    }
+
+    fn read(self) -> Result<Gguf, GgufError> {
+        Gguf::read(&MemorySource::new("test.gguf", self.0))
+    }
+}
+
+/// The error's whole sentence.
+#[track_caller]
+fn assert_rejected(file: File, sentence: &str) {
+    match file.read() {
+        Ok(_) => panic!("accepted; should say: {sentence}"),
+        Err(error) => assert_eq!(error.to_string(), sentence),
+    }
+}
+
+#[test]
+fn reads_both_versions_with_metadata_and_tensors() {
+    for version in [2, 3] {
+        let gguf = File::header(version, 1, 2)
+            .key("name", STRING)
+            .string("저울")
+            .key("list", ARRAY)
+            .u32(U32)
+            .u64(2)
+            .u32(7)
+            .u32(9)
+            .tensor("w", &[32, 3], TensorType::Q4_1.id(), 0)
+            .data(60)
+            .read()
+            .expect("a sound file");
+        assert_eq!(gguf.value("name"), Some(&Value::String("저울".to_owned())));
+        let Some(Value::Array(list @ Array::Numbers { .. })) = gguf.value("list") else {
+            panic!("no list")
+        };
+        assert_eq!(list.integers(), Some(vec![7, 9]));
+        let w = gguf.tensor("w").expect("the tensor");
+        assert_eq!(
+            (w.columns(), w.rows(), w.size_bytes, w.offset % 32),
+            (32, 3, 60, 0)
+        );
+    }
+}
+
+#[test]
+fn an_empty_file_is_rejected() {
+    assert_rejected(
+        File::default(),
+        "the file is empty; a GGUF file begins with the bytes `GGUF`",
+    );
+}
+
+#[test]
+fn other_files_are_recognised() {
+    assert_rejected(
+        File(b"PK\x03\x04 and more".to_vec()),
+        "`magic` at byte 0 is [50, 4b, 03, 04], a zip archive (a PyTorch checkpoint or a wheel); a GGUF file begins with `GGUF`, [47, 47, 55, 46]",
+    );
+    assert_rejected(
+        File(b"version https://git-lfs".to_vec()),
+        "`magic` at byte 0 is [76, 65, 72, 73], a Git LFS pointer instead of the file itself; a GGUF file begins with `GGUF`, [47, 47, 55, 46]",
+    );
+    assert_rejected(
+        File(b"GG".to_vec()),
+        "`magic` at byte 0 needs 4 bytes; the file has 2 left",
+    );
+}
+
+#[test]
+fn other_versions_are_rejected() {
+    assert_rejected(
+        File::header(0, 0, 0),
+        "`version` at byte 4 is 0; versions 2 and 3 are read",
+    );
+    assert_rejected(
+        File::header(1, 0, 0),
+        "`version` at byte 4 is 1 (a format of 2023 with 32-bit counts); versions 2 and 3 are read",
+    );
+    assert_rejected(
+        File::header(99, 0, 0),
+        "`version` at byte 4 is 99; versions 2 and 3 are read",
+    );
+    assert_rejected(
+        File::header(3_u32.swap_bytes(), 0, 0),
+        "`version` at byte 4 is 50331648 (a big-endian file); versions 2 and 3 are read",
+    );
+}
+
+#[test]
+fn counts_beyond_the_file_are_rejected_before_anything_is_allocated() {
+    assert_rejected(
+        File::header(3, u64::MAX, 0),
+        "`tensor_count` at byte 8 declares 18446744073709551615 entries; the 8 bytes left hold at most 0",
+    );
+    assert_rejected(
+        File::header(3, 0, u64::MAX - 1).bytes(&[0; 26]),
+        "`metadata_kv_count` at byte 16 declares 18446744073709551614 entries; the 26 bytes left hold at most 2",
+    );
+    assert_rejected(
+        File::header(3, 0, 1)
+            .key("k", ARRAY)
+            .u32(U32)
+            .u64(1 << 62)
+            .u32(0),
+        "`k` at byte 41 declares 4611686018427387904 entries; the 4 bytes left hold at most 1",
+    );
+    assert_rejected(
+        File::header(3, 0, 1)
+            .key("k", ARRAY)
+            .u32(STRING)
+            .u64(3)
+            .string("")
+            .string(""),
+        "`k` at byte 41 declares 3 entries; the 16 bytes left hold at most 2",
+    );
+}
+
+#[test]
+fn strings_past_the_end_are_rejected() {
+    assert_rejected(
+        File::header(3, 0, 1).u64(u64::MAX).bytes(&[0; 20]),
+        "`metadata key 0` at byte 24 needs 18446744073709551615 bytes; the file has 20 left",
+    );
+    assert_rejected(
+        File::header(3, 0, 1).key("k", STRING).u64(4).bytes(b"abc"),
+        "`k` at byte 37 needs 4 bytes; the file has 3 left",
+    );
+}
+
+#[test]
+fn a_key_of_the_longest_length_is_read_and_one_beyond_is_not() {
+    let file = |length: usize| {
+        File::header(3, 0, 1)
+            .key(&"k".repeat(length), BOOL)
+            .bytes(&[1])
+    };
+    assert!(file(65_535).read().is_ok());
+    assert_rejected(
+        file(65_536),
+        "`metadata key 0` at byte 24 has length 65536; at most 65535 is read",
+    );
+}
+
+#[test]
+fn text_that_is_not_utf_8_is_rejected_where_it_begins() {
+    assert_rejected(
+        File::header(3, 0, 1)
+            .key("k", STRING)
+            .u64(3)
+            .bytes(&[b'a', 0xff, b'b']),
+        "`k` at byte 46 is not UTF-8",
+    );
+}
+
+#[test]
+fn a_duplicate_key_is_rejected() {
+    assert_rejected(
+        File::header(3, 0, 2)
+            .key("k", U32)
+            .u32(1)
+            .key("k", U32)
+            .u32(2),
+        "key `k` at byte 41 stands there already, at byte 24; each key may stand once",
+    );
+}
+
+#[test]
+fn wrong_value_types_are_rejected() {
+    assert_rejected(
+        File::header(3, 0, 1).key("k", 13).u32(0),
+        "the value of `k` at byte 33 has type 13; types are 0 to 12",
+    );
+    assert_rejected(
+        File::header(3, 0, 1).key("k", ARRAY).u32(ARRAY).u64(0),
+        "`k` at byte 37 is a list of lists; lists hold numbers or strings",
+    );
+    assert_rejected(
+        File::header(3, 0, 1).key("k", BOOL).bytes(&[2]),
+        "the flag `k` at byte 37 is 2; flags are 0 or 1",
+    );
+    assert_rejected(
+        File::header(3, 0, 1)
+            .key("k", ARRAY)
+            .u32(BOOL)
+            .u64(2)
+            .bytes(&[1, 7]),
+        "the flag `k` at byte 50 is 7; flags are 0 or 1",
+    );
+}
+
+#[test]
+fn alignments_that_are_no_power_of_two_are_rejected() {
+    for (found, allowed) in [
+        (0, false),
+        (1, true),
+        (48, false),
+        (65_536, true),
+        (131_072, false),
+    ] {
+        let file = File::header(3, 0, 1)
+            .key("general.alignment", U32)
+            .u32(found);
+        if allowed {
+            assert!(file.read().is_ok(), "{found}");
+        } else {
+            assert_rejected(
+                file,
+                &format!(
+                    "`general.alignment` at byte 24 is {found}; it must be a power of two from 1 to 65536"
+                ),
+            );
+        }
+    }
+    assert_rejected(
+        File::header(3, 0, 1)
+            .key("general.alignment", STRING)
+            .string("32"),
+        "`general.alignment` at byte 24 is a string; it must be a power of two from 1 to 65536",
+    );
+}
+
+#[test]
+fn dimensions_that_make_no_tensor_are_rejected() {
+    let file = |dims: &[u64]| File::header(3, 1, 0).tensor("w", dims, 0, 0).data(64);
+    assert_rejected(
+        file(&[]),
+        "tensor `w` at byte 24 has 0 dimensions; 1 to 4 are read",
+    );
+    assert_rejected(
+        file(&[1; 5]),
+        "tensor `w` at byte 24 has 5 dimensions; 1 to 4 are read",
+    );
+    assert_rejected(
+        file(&[4, 0]),
+        "tensor `w` at byte 24 has dimensions [4, 0]; their product must be from 1 to 2^63 bytes",
+    );
+    assert_rejected(
+        file(&[1 << 32, 1 << 32]),
+        "tensor `w` at byte 24 has dimensions [4294967296, 4294967296]; their product must be from 1 to 2^63 bytes",
+    );
+    // 2^62 elements fit 64 bits, their bytes do not.
+    assert_rejected(
+        file(&[1 << 62]),
+        "tensor `w` at byte 24 has dimensions [4611686018427387904]; their product must be from 1 to 2^63 bytes",
+    );
+}
+
+#[test]
+fn types_and_rows_that_cannot_be_read_are_rejected() {
+    let file = |dims: &[u64], ty| File::header(3, 1, 0).tensor("w", dims, ty, 0).data(1024);
+    assert_rejected(
+        file(&[256], 12),
+        "tensor `w` at byte 24 has type 12 (Q4_K); F32, F16, BF16, Q4_0, Q4_1 and Q8_0 are read",
+    );
+    assert_rejected(
+        file(&[256], 4_000),
+        "tensor `w` at byte 24 has type 4000 (unknown); F32, F16, BF16, Q4_0, Q4_1 and Q8_0 are read",
+    );
+    assert_rejected(
+        file(&[33, 2], 8),
+        "tensor `w` at byte 24 has rows of 33; Q8_0 needs a multiple of 32",
+    );
+}
+
+#[test]
+fn data_outside_its_place_is_rejected() {
+    let file = |dims: &[u64], offset, data| {
+        File::header(3, 1, 0)
+            .tensor("w", dims, 0, offset)
+            .data(data)
+    };
+    assert!(file(&[16], 0, 64).read().is_ok());
+    assert_rejected(
+        file(&[17], 0, 64),
+        "tensor `w` at byte 24 has 68 bytes from byte 64 on; the file ends at 128",
+    );
+    assert_rejected(
+        file(&[1], 16, 64),
+        "tensor `w` at byte 24 has offset 16; it must be a multiple of 32",
+    );
+    assert_rejected(
+        file(&[1], u64::MAX - 31, 64),
+        "tensor `w` at byte 24 has 4 bytes from byte 18446744073709551615 on; the file ends at 128",
+    );
+}
+
+#[test]
+fn tensors_that_share_a_name_or_bytes_are_rejected() {
+    let file = |second: &str, offset| {
+        File::header(3, 2, 0)
+            .tensor("a", &[16], 0, 0)
+            .tensor(second, &[8], 0, offset)
+            .data(128)
+    };
+    assert!(file("b", 64).read().is_ok());
+    assert_rejected(
+        file("a", 64),
+        "tensor `a` at byte 57 stands there already; each name may stand once",
+    );
+    assert_rejected(
+        file("b", 32),
+        "tensors `a` and `b` share the bytes from 128 on; each has its own",
+    );
+}
+
+/// A pseudo-random number generator, so that a failure can be repeated.
+struct Random(u64);
+
+impl Random {
+    fn below(&mut self, limit: usize) -> usize {
+        self.0 = self
+            .0
+            .wrapping_mul(6_364_136_223_846_793_005)
+            .wrapping_add(1_442_695_040_888_963_407);
+        (self.0 >> 33) as usize % limit
+    }
+}
+
+fn sound() -> Vec<u8> {
+    File::header(3, 2, 4)
+        .key("general.architecture", STRING)
+        .string("llama")
+        .key("llama.block_count", U32)
+        .u32(2)
+        .key("tokenizer.ggml.tokens", ARRAY)
+        .u32(STRING)
+        .u64(3)
+        .string("a")
+        .string("b")
+        .string("ab")
+        .key("flag", BOOL)
+        .bytes(&[1])
+        .tensor("a", &[32, 2], TensorType::Q8_0.id(), 0)
+        .tensor("b", &[8], 0, 96)
+        .data(128)
+        .0
+}
+
+#[test]
+fn no_truncation_panics_and_none_is_accepted() {
+    let bytes = sound();
+    assert!(File(bytes.clone()).read().is_ok());
+    for length in 0..bytes.len() {
+        assert!(
+            File(bytes[..length].to_vec()).read().is_err(),
+            "{length} bytes"
+        );
+    }
+}
+
+#[test]
+fn no_damaged_header_panics() {
+    let bytes = sound();
+    let mut random = Random(1);
+    for _ in 0..20_000 {
+        let mut damaged = bytes.clone();
+        for _ in 0..=random.below(4) {
+            let at = random.below(damaged.len());
+            damaged[at] = match random.below(3) {
+                0 => 0xff,
+                1 => 0,
+                _ => random.below(256) as u8,
+            };
+        }
+        if let Ok(gguf) = File(damaged).read() {
+            // What is still a file must still be a sound one.
+            let _ = Config::read(&gguf);
+            assert!(
+                gguf.tensors()
+                    .iter()
+                    .all(|t| t.offset + t.size_bytes <= bytes.len() as u64)
+            );
+        }
+    }
+}
+
+#[track_caller]
+fn assert_config(entries: &[(&str, &str)], sentence: &str) {
+    let file = entries.iter().fold(
+        File::header(3, 0, entries.len() as u64),
+        |file, (key, value)| match value.parse::<u32>() {
+            Ok(number) => file.key(key, U32).u32(number),
+            Err(_) => file.key(key, STRING).string(value),
+        },
+    );
+    let error: ConfigError =
+        Config::read(&file.read().expect("a sound file")).expect_err("no network");
+    assert_eq!(error.to_string(), sentence);
+}
+
+#[test]
+fn metadata_that_make_no_network_are_rejected() {
+    let llama = ("general.architecture", "llama");
+    let heads = ("llama.attention.head_count", "4");
+    assert_config(
+        &[],
+        "metadata `general.architecture` is missing; it must be a string",
+    );
+    assert_config(
+        &[("general.architecture", "mamba")],
+        "`general.architecture` is `mamba`; computed are `llama`",
+    );
+    assert_config(
+        &[("general.architecture", "7")],
+        "metadata `general.architecture` is an unsigned integer; it must be a string",
+    );
+    assert_config(
+        &[llama],
+        "metadata `llama.attention.head_count` is missing; it must be an integer",
+    );
+    assert_config(
+        &[llama, ("llama.attention.head_count", "many")],
+        "metadata `llama.attention.head_count` is a string; it must be an integer",
+    );
+    assert_config(
+        &[llama, ("llama.attention.head_count", "0")],
+        "metadata `llama.attention.head_count` is 0; it must be from 1 to 1048576",
+    );
+    assert_config(
+        &[
+            llama,
+            heads,
+            ("llama.attention.head_count_kv", "3"),
+            ("llama.embedding_length", "64"),
+        ],
+        "metadata `llama.attention.head_count_kv` is 3; it must be a divisor of attention.head_count, 4",
+    );
+    assert_config(
+        &[llama, heads, ("llama.embedding_length", "66")],
+        "metadata `llama.attention.head_count` is 4; it must be a divisor of embedding_length, 66",
+    );
+    assert_config(
+        &[
+            llama,
+            heads,
+            ("llama.embedding_length", "64"),
+            ("llama.rope.dimension_count", "18"),
+        ],
+        "metadata `llama.rope.dimension_count` is 18; it must be even and at most the head's 16",
+    );
+    assert_config(
+        &[llama, heads, ("llama.embedding_length", "64")],
+        "metadata `tokenizer.ggml.tokens` is missing; it must be a list of strings",
+    );
+}
