@@ -15,21 +15,46 @@ use crate::{Format, Weight};
 #[backend_extension(Cube: cfg(feature = "gpu"), Flex: cfg(feature = "cpu"))]
 pub trait LanguageOps: Backend {
     /// See [`embed`].
-    fn embed(tokens: IntTensor<Self>, quants: IntTensor<Self>, scales: FloatTensor<Self>, format: Format, k: usize)
-    -> FloatTensor<Self>;
+    fn embed(
+        tokens: IntTensor<Self>,
+        quants: IntTensor<Self>,
+        scales: FloatTensor<Self>,
+        format: Format,
+        k: usize,
+    ) -> FloatTensor<Self>;
     /// See [`rms_norm`].
-    fn rms_norm(x: FloatTensor<Self>, weight: FloatTensor<Self>, epsilon: f32) -> FloatTensor<Self>;
+    fn rms_norm(x: FloatTensor<Self>, weight: FloatTensor<Self>, epsilon: f32)
+    -> FloatTensor<Self>;
     /// See [`matmul`].
-    fn matmul(x: FloatTensor<Self>, quants: IntTensor<Self>, scales: FloatTensor<Self>, format: Format, n: usize)
-    -> FloatTensor<Self>;
+    fn matmul(
+        x: FloatTensor<Self>,
+        quants: IntTensor<Self>,
+        scales: FloatTensor<Self>,
+        format: Format,
+        n: usize,
+    ) -> FloatTensor<Self>;
     /// See [`rope`].
-    fn rope(x: FloatTensor<Self>, cos: FloatTensor<Self>, sin: FloatTensor<Self>, position: usize, head_dim: usize)
-    -> FloatTensor<Self>;
+    fn rope(
+        x: FloatTensor<Self>,
+        cos: FloatTensor<Self>,
+        sin: FloatTensor<Self>,
+        position: usize,
+        head_dim: usize,
+    ) -> FloatTensor<Self>;
     /// See [`kv_write`].
-    fn kv_write(cache: FloatTensor<Self>, rows: FloatTensor<Self>, position: usize) -> FloatTensor<Self>;
+    fn kv_write(
+        cache: FloatTensor<Self>,
+        rows: FloatTensor<Self>,
+        position: usize,
+    ) -> FloatTensor<Self>;
     /// See [`attention`].
-    fn attention(q: FloatTensor<Self>, keys: FloatTensor<Self>, values: FloatTensor<Self>, position: usize, head_dim: usize)
-    -> FloatTensor<Self>;
+    fn attention(
+        q: FloatTensor<Self>,
+        keys: FloatTensor<Self>,
+        values: FloatTensor<Self>,
+        position: usize,
+        head_dim: usize,
+    ) -> FloatTensor<Self>;
     /// See [`swiglu`].
     fn swiglu(gate: FloatTensor<Self>, up: FloatTensor<Self>) -> FloatTensor<Self>;
     /// See [`score`].
@@ -50,7 +75,11 @@ pub fn embed(tokens: Tensor<1, Int>, table: &Weight) -> Tensor<2> {
 /// `x / sqrt(mean(x²) + epsilon) · weight`, row by row: `x [rows, k]`, `weight [k]` → `[rows, k]`.
 pub fn rms_norm(x: Tensor<2>, weight: Tensor<1>, epsilon: f32) -> Tensor<2> {
     assert_eq!(x.dims()[1], weight.dims()[0]);
-    Tensor::from_dispatch(<Dispatch as LanguageOps>::rms_norm(x.into_dispatch(), weight.into_dispatch(), epsilon))
+    Tensor::from_dispatch(<Dispatch as LanguageOps>::rms_norm(
+        x.into_dispatch(),
+        weight.into_dispatch(),
+        epsilon,
+    ))
 }
 
 /// `x · Wᵀ`: `x [rows, k]`, `weight [n, k]` → `[rows, n]`.
@@ -67,9 +96,17 @@ pub fn matmul(x: Tensor<2>, weight: &Weight) -> Tensor<2> {
 
 /// Rotary embedding of interleaved pairs, the order of GGUF's llama weights: `x [rows, heads · head_dim]`, row `i` stands at
 /// `position + i`. `cos` and `sin` are `[positions, pairs]`; dimensions of a head beyond `2 · pairs` pass unchanged.
-pub fn rope(x: Tensor<2>, cos: Tensor<2>, sin: Tensor<2>, position: usize, head_dim: usize) -> Tensor<2> {
+pub fn rope(
+    x: Tensor<2>,
+    cos: Tensor<2>,
+    sin: Tensor<2>,
+    position: usize,
+    head_dim: usize,
+) -> Tensor<2> {
     let ([rows, width], [positions, pairs]) = (x.dims(), cos.dims());
-    assert!(width.is_multiple_of(head_dim) && 2 * pairs <= head_dim && position + rows <= positions);
+    assert!(
+        width.is_multiple_of(head_dim) && 2 * pairs <= head_dim && position + rows <= positions
+    );
     assert_eq!(cos.dims(), sin.dims());
     Tensor::from_dispatch(<Dispatch as LanguageOps>::rope(
         x.into_dispatch(),
@@ -86,16 +123,30 @@ pub fn rope(x: Tensor<2>, cos: Tensor<2>, sin: Tensor<2>, position: usize, head_
 pub fn kv_write(cache: Tensor<2>, rows: Tensor<2>, position: usize) -> Tensor<2> {
     let ([positions, width], [count, row_width]) = (cache.dims(), rows.dims());
     assert!(width == row_width && position + count <= positions);
-    Tensor::from_dispatch(<Dispatch as LanguageOps>::kv_write(cache.into_dispatch(), rows.into_dispatch(), position))
+    Tensor::from_dispatch(<Dispatch as LanguageOps>::kv_write(
+        cache.into_dispatch(),
+        rows.into_dispatch(),
+        position,
+    ))
 }
 
 /// Causal grouped-query attention: `q [rows, heads · head_dim]`, caches `[positions, kv_heads · head_dim]` → like `q`.
 ///
 /// Row `i` sees positions `0 ..= position + i`; query head `h` reads key head `h · kv_heads / heads`; scores are scaled by
 /// `1 / sqrt(head_dim)`.
-pub fn attention(q: Tensor<2>, keys: Tensor<2>, values: Tensor<2>, position: usize, head_dim: usize) -> Tensor<2> {
+pub fn attention(
+    q: Tensor<2>,
+    keys: Tensor<2>,
+    values: Tensor<2>,
+    position: usize,
+    head_dim: usize,
+) -> Tensor<2> {
     let ([rows, width], [positions, kv_width]) = (q.dims(), keys.dims());
-    assert!(head_dim.is_multiple_of(4) && width.is_multiple_of(head_dim) && kv_width.is_multiple_of(head_dim));
+    assert!(
+        head_dim.is_multiple_of(4)
+            && width.is_multiple_of(head_dim)
+            && kv_width.is_multiple_of(head_dim)
+    );
     assert!(width.is_multiple_of(kv_width) && position + rows <= positions);
     assert_eq!(keys.dims(), values.dims());
     Tensor::from_dispatch(<Dispatch as LanguageOps>::attention(
@@ -110,7 +161,10 @@ pub fn attention(q: Tensor<2>, keys: Tensor<2>, values: Tensor<2>, position: usi
 /// `gate / (1 + exp(-gate)) · up`, element by element, `[rows, k]`.
 pub fn swiglu(gate: Tensor<2>, up: Tensor<2>) -> Tensor<2> {
     assert_eq!(gate.dims(), up.dims());
-    Tensor::from_dispatch(<Dispatch as LanguageOps>::swiglu(gate.into_dispatch(), up.into_dispatch()))
+    Tensor::from_dispatch(<Dispatch as LanguageOps>::swiglu(
+        gate.into_dispatch(),
+        up.into_dispatch(),
+    ))
 }
 
 /// What scoring needs of `logits [rows, vocab]`, without reading them back: `[rows, 2]` with the natural log-probability of
@@ -118,5 +172,8 @@ pub fn swiglu(gate: Tensor<2>, up: Tensor<2>) -> Tensor<2> {
 pub fn score(logits: Tensor<2>, targets: Tensor<1, Int>) -> Tensor<2> {
     assert_eq!(logits.dims()[0], targets.dims()[0]);
     assert!(logits.dims()[1] < 1 << 24);
-    Tensor::from_dispatch(<Dispatch as LanguageOps>::score(logits.into_dispatch(), targets.into_dispatch()))
+    Tensor::from_dispatch(<Dispatch as LanguageOps>::score(
+        logits.into_dispatch(),
+        targets.into_dispatch(),
+    ))
 }

@@ -149,16 +149,29 @@ impl WeightBuilder {
     /// # Panics
     /// If `k` is no multiple of [`BLOCK`]: loaders check it where the file can be named.
     pub fn new(format: Format, n: usize, k: usize, processor: &Processor) -> Self {
-        assert!(k.is_multiple_of(BLOCK), "a row of {k} weights does not divide into blocks of {BLOCK}");
+        assert!(
+            k.is_multiple_of(BLOCK),
+            "a row of {k} weights does not divide into blocks of {BLOCK}"
+        );
         let store = match processor {
             #[cfg(feature = "cpu")]
-            Processor::Cpu(device) => Store::Cpu(crate::cpu::pack::Panels::new(format, n, k), device.clone()),
+            Processor::Cpu(device) => {
+                Store::Cpu(crate::cpu::pack::Panels::new(format, n, k), device.clone())
+            }
             #[cfg(not(feature = "cpu"))]
             Processor::Cpu(_) => Store::None,
             #[cfg(feature = "gpu")]
-            Processor::Gpu(device) => Store::Gpu(crate::gpu::pack::Buffers::new(format, n, k, device)),
+            Processor::Gpu(device) => {
+                Store::Gpu(crate::gpu::pack::Buffers::new(format, n, k, device))
+            }
         };
-        Self { format, n, k, rows_done: 0, store }
+        Self {
+            format,
+            n,
+            k,
+            rows_done: 0,
+            store,
+        }
     }
 
     /// Adds the next rows: a multiple of [`ROWS_PER_PUSH`], or all that are left.
@@ -191,12 +204,24 @@ impl WeightBuilder {
             #[cfg(feature = "cpu")]
             Store::Cpu(panels, device) => {
                 let (quants, scales) = panels.into_tensors(&device);
-                Weight { quants, scales, format: self.format, n: self.n, k: self.k }
+                Weight {
+                    quants,
+                    scales,
+                    format: self.format,
+                    n: self.n,
+                    k: self.k,
+                }
             }
             #[cfg(feature = "gpu")]
             Store::Gpu(buffers) => {
                 let (quants, scales) = buffers.into_tensors();
-                Weight { quants, scales, format: self.format, n: self.n, k: self.k }
+                Weight {
+                    quants,
+                    scales,
+                    format: self.format,
+                    n: self.n,
+                    k: self.k,
+                }
             }
             #[cfg(not(any(feature = "cpu", feature = "gpu")))]
             Store::None => unreachable!("built without a lane"),

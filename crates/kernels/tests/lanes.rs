@@ -39,15 +39,24 @@ fn gpu() -> Option<Processor> {
 }
 
 fn tensor<const D: usize>(values: &[f32], shape: [usize; D], processor: &Processor) -> Tensor<D> {
-    Tensor::from_data(TensorData::new(values.to_vec(), shape), (processor.device(), DType::F32))
+    Tensor::from_data(
+        TensorData::new(values.to_vec(), shape),
+        (processor.device(), DType::F32),
+    )
 }
 
 fn ints(values: &[i32], processor: &Processor) -> Tensor<1, Int> {
-    Tensor::from_data(TensorData::new(values.to_vec(), [values.len()]), (processor.device(), DType::I32))
+    Tensor::from_data(
+        TensorData::new(values.to_vec(), [values.len()]),
+        (processor.device(), DType::I32),
+    )
 }
 
 fn read<const D: usize>(tensor: Tensor<D>) -> Vec<f32> {
-    pollster::block_on(tensor.into_data_async()).expect("read").try_into_vec().expect("f32")
+    pollster::block_on(tensor.into_data_async())
+        .expect("read")
+        .try_into_vec()
+        .expect("f32")
 }
 
 #[track_caller]
@@ -55,7 +64,10 @@ fn assert_close(got: &[f32], want: &[f64], size: f64) {
     assert_eq!(got.len(), want.len());
     for (i, (got, want)) in got.iter().zip(want).enumerate() {
         let error = (f64::from(*got) - want).abs();
-        assert!(error <= TOLERANCE * size, "value {i}: {got} instead of {want}");
+        assert!(
+            error <= TOLERANCE * size,
+            "value {i}: {got} instead of {want}"
+        );
     }
 }
 
@@ -70,12 +82,20 @@ fn weight(format: Format, n: usize, k: usize, processor: &Processor) -> (Weight,
     // In two pushes, so that places within the matrix are tested too.
     let split = n / 2 / 8 * 8;
     for rows in [0..split, split..n] {
-        let (at, blocks) = (rows.start * k..rows.end * k, rows.start * k / BLOCK..rows.end * k / BLOCK);
+        let (at, blocks) = (
+            rows.start * k..rows.end * k,
+            rows.start * k / BLOCK..rows.end * k / BLOCK,
+        );
         builder.push(match format {
-            Format::Q4 => {
-                Rows::Q4 { quants: &nibbles[at], scales: &scales[blocks.clone()], minima: &minima[blocks] }
-            }
-            Format::Q8 => Rows::Q8 { quants: &bytes[at], scales: &scales[blocks] },
+            Format::Q4 => Rows::Q4 {
+                quants: &nibbles[at],
+                scales: &scales[blocks.clone()],
+                minima: &minima[blocks],
+            },
+            Format::Q8 => Rows::Q8 {
+                quants: &bytes[at],
+                scales: &scales[blocks],
+            },
             Format::F32 => Rows::F32(&random[at]),
         });
     }
@@ -95,14 +115,25 @@ const FORMATS: [Format; 3] = [Format::Q4, Format::Q8, Format::F32];
 fn matmul_is_right_for_odd_shapes_and_every_format() {
     on_every_lane(|processor| {
         for format in FORMATS {
-            for (rows, n, k) in [(1, 13, 32), (3, 64, 96), (4, 29, 576), (9, 17, 64), (33, 40, 128)] {
+            for (rows, n, k) in [
+                (1, 13, 32),
+                (3, 64, 96),
+                (4, 29, 576),
+                (9, 17, 64),
+                (33, 40, 128),
+            ] {
                 let (w, values) = weight(format, n, k, processor);
                 let x = noise(rows * k, 1);
                 let got = read(ops::matmul(tensor(&x, [rows, k], processor), &w));
                 let mut want = Vec::new();
                 for x in x.chunks(k) {
                     for w in values.chunks(k) {
-                        want.push(x.iter().zip(w).map(|(x, w)| f64::from(*x) * f64::from(*w)).sum());
+                        want.push(
+                            x.iter()
+                                .zip(w)
+                                .map(|(x, w)| f64::from(*x) * f64::from(*w))
+                                .sum(),
+                        );
                     }
                 }
                 assert_close(&got, &want, (k as f64).sqrt());
@@ -128,8 +159,10 @@ fn embedding_rows_are_the_weights_themselves() {
         for format in FORMATS {
             let (table, values) = weight(format, 21, 64, processor);
             let got = read(ops::embed(ints(&[20, 0, 7, 7], processor), &table));
-            let want: Vec<f64> =
-                [20, 0, 7, 7].iter().flat_map(|&t| values[t * 64..][..64].iter().map(|v| f64::from(*v))).collect();
+            let want: Vec<f64> = [20, 0, 7, 7]
+                .iter()
+                .flat_map(|&t| values[t * 64..][..64].iter().map(|v| f64::from(*v)))
+                .collect();
             assert_close(&got, &want, 0.01);
         }
     });
@@ -140,11 +173,19 @@ fn rms_norm_divides_by_the_root_of_the_mean_square() {
     on_every_lane(|processor| {
         let (rows, k) = (3, 100);
         let (x, weight) = (noise(rows * k, 1), noise(k, 2));
-        let got = read(ops::rms_norm(tensor(&x, [rows, k], processor), tensor(&weight, [k], processor), 1e-5));
+        let got = read(ops::rms_norm(
+            tensor(&x, [rows, k], processor),
+            tensor(&weight, [k], processor),
+            1e-5,
+        ));
         let mut want = Vec::new();
         for x in x.chunks(k) {
             let mean = x.iter().map(|x| f64::from(*x).powi(2)).sum::<f64>() / k as f64;
-            want.extend(x.iter().zip(&weight).map(|(x, w)| f64::from(x * w) / (mean + 1e-5).sqrt()));
+            want.extend(
+                x.iter()
+                    .zip(&weight)
+                    .map(|(x, w)| f64::from(x * w) / (mean + 1e-5).sqrt()),
+            );
         }
         assert_close(&got, &want, 1.0);
     });
@@ -155,7 +196,13 @@ fn rope_turns_pairs_by_the_position_and_leaves_the_rest() {
     on_every_lane(|processor| {
         let (rows, heads, head_dim, pairs, position) = (2, 3, 8, 3, 4);
         let angles: Vec<f32> = noise(10 * pairs, 3).iter().map(|x| x * 3.0).collect();
-        let table = |f: fn(f32) -> f32| tensor(&angles.iter().map(|x| f(*x)).collect::<Vec<_>>(), [10, pairs], processor);
+        let table = |f: fn(f32) -> f32| {
+            tensor(
+                &angles.iter().map(|x| f(*x)).collect::<Vec<_>>(),
+                [10, pairs],
+                processor,
+            )
+        };
         let x = noise(rows * heads * head_dim, 1);
         let got = read(ops::rope(
             tensor(&x, [rows, heads * head_dim], processor),
@@ -183,7 +230,10 @@ fn cache_rows_land_at_their_position() {
         let cache = tensor(&[0.0; 5 * 4], [5, 4], processor);
         let cache = ops::kv_write(cache, tensor(&[1.0; 8], [2, 4], processor), 1);
         let cache = ops::kv_write(cache, tensor(&[2.0; 4], [1, 4], processor), 4);
-        let want: Vec<f32> = [0.0, 1.0, 1.0, 0.0, 2.0].iter().flat_map(|&v| [v; 4]).collect();
+        let want: Vec<f32> = [0.0, 1.0, 1.0, 0.0, 2.0]
+            .iter()
+            .flat_map(|&v| [v; 4])
+            .collect();
         assert_eq!(read(cache), want);
     });
 }
@@ -203,10 +253,16 @@ fn another_handle_to_the_cache_does_not_see_the_write() {
 fn attention_is_causal_grouped_and_normalised() {
     on_every_lane(|processor| {
         // Past 64 and 128 positions the GPU lane begins new tiles; 80 dimensions are more than its threads.
-        for (rows, heads, kv_heads, head_dim, position) in [(3, 4, 2, 16, 0), (2, 9, 3, 64, 130), (1, 2, 2, 80, 63)] {
-            let (width, kv_width, positions) = (heads * head_dim, kv_heads * head_dim, position + rows + 3);
+        for (rows, heads, kv_heads, head_dim, position) in
+            [(3, 4, 2, 16, 0), (2, 9, 3, 64, 130), (1, 2, 2, 80, 63)]
+        {
+            let (width, kv_width, positions) =
+                (heads * head_dim, kv_heads * head_dim, position + rows + 3);
             let q = noise(rows * width, 1);
-            let (keys, values) = (noise(positions * kv_width, 2), noise(positions * kv_width, 3));
+            let (keys, values) = (
+                noise(positions * kv_width, 2),
+                noise(positions * kv_width, 3),
+            );
             let got = read(ops::attention(
                 tensor(&q, [rows, width], processor),
                 tensor(&keys, [positions, kv_width], processor),
@@ -220,15 +276,19 @@ fn attention_is_causal_grouped_and_normalised() {
                     let at = head * kv_heads / heads * head_dim;
                     let weights: Vec<f64> = (0..=position + row)
                         .map(|p| {
-                            let dot: f64 =
-                                (0..head_dim).map(|d| f64::from(q[d]) * f64::from(keys[p * kv_width + at + d])).sum();
+                            let dot: f64 = (0..head_dim)
+                                .map(|d| f64::from(q[d]) * f64::from(keys[p * kv_width + at + d]))
+                                .sum();
                             (dot / (head_dim as f64).sqrt()).exp()
                         })
                         .collect();
                     let total: f64 = weights.iter().sum();
                     want.extend((0..head_dim).map(|d| {
-                        let sum: f64 =
-                            weights.iter().enumerate().map(|(p, w)| w * f64::from(values[p * kv_width + at + d])).sum();
+                        let sum: f64 = weights
+                            .iter()
+                            .enumerate()
+                            .map(|(p, w)| w * f64::from(values[p * kv_width + at + d]))
+                            .sum();
                         sum / total
                     }));
                 }
@@ -241,10 +301,19 @@ fn attention_is_causal_grouped_and_normalised() {
 #[test]
 fn swiglu_gates() {
     on_every_lane(|processor| {
-        let (gate, up): (Vec<f32>, Vec<f32>) = (noise(77, 1).iter().map(|x| x * 30.0).collect(), noise(77, 2));
-        let got = read(ops::swiglu(tensor(&gate, [1, 77], processor), tensor(&up, [1, 77], processor)));
-        let want: Vec<f64> =
-            gate.iter().zip(&up).map(|(g, u)| f64::from(*g) / (1.0 + f64::from(-g).exp()) * f64::from(*u)).collect();
+        let (gate, up): (Vec<f32>, Vec<f32>) = (
+            noise(77, 1).iter().map(|x| x * 30.0).collect(),
+            noise(77, 2),
+        );
+        let got = read(ops::swiglu(
+            tensor(&gate, [1, 77], processor),
+            tensor(&up, [1, 77], processor),
+        ));
+        let want: Vec<f64> = gate
+            .iter()
+            .zip(&up)
+            .map(|(g, u)| f64::from(*g) / (1.0 + f64::from(-g).exp()) * f64::from(*u))
+            .collect();
         assert_close(&got, &want, 1.0);
     });
 }
@@ -256,7 +325,10 @@ fn score_gives_log_probability_and_the_first_largest() {
         let mut logits: Vec<f32> = noise(2 * vocab, 1).iter().map(|x| x * 5.0).collect();
         // Ties, far enough apart that different threads of a group see them.
         (logits[300], logits[45], logits[vocab + 460]) = (9.0, 9.0, 9.0);
-        let got = read(ops::score(tensor(&logits, [2, vocab], processor), ints(&[3, 460], processor)));
+        let got = read(ops::score(
+            tensor(&logits, [2, vocab], processor),
+            ints(&[3, 460], processor),
+        ));
         let logprob = |row: usize, target: usize| {
             let row = &logits[row * vocab..][..vocab];
             f64::from(row[target]) - row.iter().map(|x| f64::from(*x).exp()).sum::<f64>().ln()

@@ -23,16 +23,26 @@ pub(super) fn row(q: &[f32], cache: &Cache<'_>, visible: usize, out: &mut [f32])
     let scale = 1.0 / (head_dim as f32).sqrt();
     let mut weights = vec![0.0; visible];
     let mut sums = vec![f32x4::splat(0.0); head_dim / 4];
-    for (head, (q, out)) in q.chunks_exact(head_dim).zip(out.chunks_exact_mut(head_dim)).enumerate() {
+    for (head, (q, out)) in q
+        .chunks_exact(head_dim)
+        .zip(out.chunks_exact_mut(head_dim))
+        .enumerate()
+    {
         let at = head / queries_per_key * head_dim;
-        for (weight, key) in weights.iter_mut().zip(cache.keys.chunks_exact(cache.kv_width)) {
+        for (weight, key) in weights
+            .iter_mut()
+            .zip(cache.keys.chunks_exact(cache.kv_width))
+        {
             *weight = math::dot(q, &key[at..at + head_dim]) * scale;
         }
         let (largest, _) = math::argmax(&weights);
         let total = math::exp_and_sum(&mut weights, largest);
 
         sums.fill(f32x4::splat(0.0));
-        for (&weight, value) in weights.iter().zip(cache.values.chunks_exact(cache.kv_width)) {
+        for (&weight, value) in weights
+            .iter()
+            .zip(cache.values.chunks_exact(cache.kv_width))
+        {
             for (sum, value) in sums.iter_mut().zip(value[at..at + head_dim].as_chunks().0) {
                 *sum += f32x4::splat(weight) * f32x4::new(*value);
             }

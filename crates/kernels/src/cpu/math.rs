@@ -62,8 +62,14 @@ pub(super) fn exp_and_sum(values: &mut [f32], shift: f32) -> f32 {
 
 /// Largest value, and the index of the first that has it; NaN never wins. `(-inf, 0)` of nothing.
 pub(super) fn argmax(values: &[f32]) -> (f32, usize) {
-    let largest = values.iter().copied().fold(f32::NEG_INFINITY, |a, b| if b > a { b } else { a });
-    (largest, values.iter().position(|&x| x == largest).unwrap_or(0))
+    let largest = values
+        .iter()
+        .copied()
+        .fold(f32::NEG_INFINITY, |a, b| if b > a { b } else { a });
+    (
+        largest,
+        values.iter().position(|&x| x == largest).unwrap_or(0),
+    )
 }
 
 /// `eˣ` to 2 units in the last place; arguments are clamped to where the result is a normal number.
@@ -77,7 +83,13 @@ pub(super) fn exp(x: f32x4) -> f32x4 {
     // ln 2 in two parts, the first with few bits, so that n · part is exact.
     let r = x - nf * f32x4::splat(0.693_359_4) - nf * f32x4::splat(-2.121_944_4e-4);
     let mut p = f32x4::splat(1.987_569_1e-4);
-    for coefficient in [1.398_199_9e-3, 8.333_452e-3, 4.166_579_6e-2, 1.666_666_5e-1, 5.000_000_1e-1] {
+    for coefficient in [
+        1.398_199_9e-3,
+        8.333_452e-3,
+        4.166_579_6e-2,
+        1.666_666_5e-1,
+        5.000_000_1e-1,
+    ] {
         p = p * r + f32x4::splat(coefficient);
     }
     let p = p * r * r + r + f32x4::splat(1.0);
@@ -95,7 +107,10 @@ mod tests {
             let x = i as f32 / 100.0;
             let got = f64::from(exp(f32x4::splat(x)).to_array()[0]);
             let want = libm::exp(f64::from(x));
-            assert!(((got - want) / want).abs() < 2.4e-7, "exp({x}) = {got}, not {want}");
+            assert!(
+                ((got - want) / want).abs() < 2.4e-7,
+                "exp({x}) = {got}, not {want}"
+            );
         }
     }
 
@@ -109,7 +124,11 @@ mod tests {
         for length in 0..70 {
             let a: Vec<f32> = (0..length).map(|i| i as f32).collect();
             let ones = vec![1.0; length];
-            assert_eq!(dot(&a, &ones), (length * length.saturating_sub(1) / 2) as f32, "{length} values");
+            assert_eq!(
+                dot(&a, &ones),
+                (length * length.saturating_sub(1) / 2) as f32,
+                "{length} values"
+            );
             let mut zeros = vec![0.0; length];
             assert_eq!(exp_and_sum(&mut zeros, 0.0), length as f32);
         }

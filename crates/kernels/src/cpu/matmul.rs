@@ -7,7 +7,7 @@
 use wide::{f32x4, i8x16, i16x8, i32x4, u8x16};
 
 use super::pack::{PAIRS, PANEL};
-use super::quantize::Activations;
+use super::quantize::{Activations, Pairs, Quantized};
 use crate::{BLOCK, Format};
 
 /// Rows whose accumulators fit the registers: 4 rows × 8 columns are 8 of 16.
@@ -20,11 +20,20 @@ type Expanded = [[i16x8; 2]; PAIRS];
 type Tile = [f32x4; 2];
 
 // No sum within a block overflows, so its order is free.
-const _: () = assert!(32767 * 15 * BLOCK as i64 <= i32::MAX as i64 && 32767 * 128 * BLOCK as i64 <= i32::MAX as i64);
+const _: () = assert!(
+    32767 * 15 * BLOCK as i64 <= i32::MAX as i64 && 32767 * 128 * BLOCK as i64 <= i32::MAX as i64
+);
 
 /// `out [rows, n] = x · Wᵀ` for [`Format::Q4`] and [`Format::Q8`].
-pub(super) fn quantized(x: &Activations, quants: &[i32], scales: &[f32], format: Format, n: usize, out: &mut [f32]) {
-    let blocks = x.blocks;
+pub(super) fn quantized(
+    x: &Activations,
+    quants: &[i32],
+    scales: &[f32],
+    format: Format,
+    n: usize,
+    out: &mut [f32],
+) {
+    let blocks = x.leftovers.len();
     let block_words = format.quant_words(PANEL * BLOCK);
     let block_scales = format.scales_per_block() * PANEL;
     let mut tiles = vec![[f32x4::splat(0.0); 2]; x.rows];
@@ -39,22 +48,43 @@ pub(super) fn quantized(x: &Activations, quants: &[i32], scales: &[f32], format:
             };
             let (scales, minima) = scales[at * block_scales..][..block_scales].split_at(PANEL);
             let scales = tile(scales);
-            let minima = if minima.is_empty() { None } else { Some(tile(minima)) };
+            let minima = if minima.is_empty() {
+                None
+            } else {
+                Some(tile(minima))
+            };
 
+            let weights = Block {
+                expanded: &expanded,
+                scales,
+                minima,
+            };
             let rows = block * x.rows..(block + 1) * x.rows;
-            let (pairs, _) = x.pairs[rows.start * PAIRS..rows.end * PAIRS].as_chunks::<PAIRS>();
-            let rows = Rows { pairs, scales: &x.scales[rows.clone()], sums: &x.sums[rows] };
-            add_block(&rows, &expanded, scales, minima, &mut tiles);
+            let (pairs, quantized) = (&x.pairs[rows.clone()], &x.scales[rows]);
+            let (fours, rest) = pairs.as_chunks::<ROWS>();
+            for ((four, quantized), tiles) in fours
+                .iter()
+                .zip(quantized.chunks(ROWS))
+                .zip(tiles.chunks_mut(ROWS))
+            {
+                weights.add(four, quantized, tiles);
+            }
+            let done = fours.len() * ROWS;
+            for ((one, quantized), tile) in
+                rest.iter().zip(&quantized[done..]).zip(&mut tiles[done..])
+            {
+                weights.add(&[*one], &[*quantized], std::slice::from_mut(tile));
+            }
+            for left in &x.leftovers[block] {
+                weights.add(
+                    &[left.pairs],
+                    &[left.scale],
+                    std::slice::from_mut(&mut tiles[left.row]),
+                );
+            }
         }
         store(&tiles, panel, n, out);
     }
-}
-
-/// Activations of one block, all rows.
-struct Rows<'a> {
-    pairs: &'a [[i32; PAIRS]],
-    scales: &'a [f32],
-    sums: &'a [f32],
 }
 
 fn tile(values: &[f32]) -> Tile {
@@ -62,34 +92,34 @@ fn tile(values: &[f32]) -> Tile {
     [v(0), v(4)]
 }
 
-/// Adds one block's products to the tiles of all rows.
-#[inline(always)]
-fn add_block(rows: &Rows<'_>, weights: &Expanded, scales: Tile, minima: Option<Tile>, tiles: &mut [Tile]) {
-    let (fours, rest) = rows.pairs.as_chunks::<ROWS>();
-    let mut row = 0;
-    let mut finish = |sums: &[[i32x4; 2]]| {
-        for sum in sums {
-            let (scale, scaled_sum) = (f32x4::splat(rows.scales[row]), f32x4::splat(rows.sums[row]));
+/// One block of one panel's weights.
+struct Block<'a> {
+    expanded: &'a Expanded,
+    scales: Tile,
+    /// `None` where the format has no minima.
+    minima: Option<Tile>,
+}
+
+impl Block<'_> {
+    /// Adds this block's products with `N` rows to their tiles.
+    #[inline(always)]
+    fn add<const N: usize>(&self, rows: &[Pairs; N], quantized: &[Quantized], tiles: &mut [Tile]) {
+        let sums = dot_rows(rows, self.expanded);
+        for ((sum, quantized), tile) in sums.iter().zip(quantized).zip(tiles) {
+            let (scale, row_sum) = (f32x4::splat(quantized.scale), f32x4::splat(quantized.sum));
             for half in 0..2 {
-                tiles[row][half] += f32x4::from_i32x4(sum[half]) * (scale * scales[half]);
-                if let Some(minima) = minima {
-                    tiles[row][half] += scaled_sum * minima[half];
+                tile[half] += f32x4::from_i32x4(sum[half]) * (scale * self.scales[half]);
+                if let Some(minima) = self.minima {
+                    tile[half] += row_sum * minima[half];
                 }
             }
-            row += 1;
         }
-    };
-    for four in fours {
-        finish(&dot_rows(four, weights));
-    }
-    for one in rest {
-        finish(&dot_rows(std::array::from_ref(one), weights));
     }
 }
 
 /// Integer sums of a block: `N` rows by 8 columns.
 #[inline(always)]
-fn dot_rows<const N: usize>(rows: &[[i32; PAIRS]; N], weights: &Expanded) -> [[i32x4; 2]; N] {
+fn dot_rows<const N: usize>(rows: &[Pairs; N], weights: &Expanded) -> [[i32x4; 2]; N] {
     let mut sums = [[i32x4::splat(0); 2]; N];
     for (pair, [left, right]) in weights.iter().enumerate() {
         for (row, sum) in rows.iter().zip(&mut sums) {
@@ -111,7 +141,10 @@ fn expand_q4(bytes: &[u8; PAIRS * PANEL]) -> Expanded {
         // There is no shift of bytes: shift 16-bit lanes and drop what came in from the neighbour.
         let words: wide::u16x8 = bytemuck::cast(bytes);
         let odd = bytemuck::cast::<_, u8x16>(words >> 4) & u8x16::splat(15);
-        for (pair, bytes) in two.iter_mut().zip([u8x16::unpack_low(even, odd), u8x16::unpack_high(even, odd)]) {
+        for (pair, bytes) in two
+            .iter_mut()
+            .zip([u8x16::unpack_low(even, odd), u8x16::unpack_high(even, odd)])
+        {
             *pair = [i16x8::from_u8x16_low(bytes), i16x8::from_u8x16_high(bytes)];
         }
     }
@@ -123,7 +156,8 @@ fn expand_q4(bytes: &[u8; PAIRS * PANEL]) -> Expanded {
 fn expand_q8(bytes: &[u8; PAIRS * PANEL * 2]) -> Expanded {
     let mut expanded = [[i16x8::splat(0); 2]; PAIRS];
     for (pair, bytes) in expanded.iter_mut().zip(bytes.as_chunks::<16>().0) {
-        let wide: [i16x8; 2] = bytemuck::cast(wide::i16x16::from_i8x16(i8x16::new(bytemuck::cast(*bytes))));
+        let wide: [i16x8; 2] =
+            bytemuck::cast(wide::i16x16::from_i8x16(i8x16::new(bytemuck::cast(*bytes))));
         *pair = wide;
     }
     expanded

@@ -43,7 +43,13 @@ fn dims(tensor: &FlexTensor) -> [usize; 2] {
 }
 
 impl LanguageOps for Flex {
-    fn embed(tokens: FlexTensor, quants: FlexTensor, scales: FlexTensor, format: Format, k: usize) -> FlexTensor {
+    fn embed(
+        tokens: FlexTensor,
+        quants: FlexTensor,
+        scales: FlexTensor,
+        format: Format,
+        k: usize,
+    ) -> FlexTensor {
         let tokens = contiguous(tokens);
         let mut out = vec![0.0; words(&tokens).len() * k];
         for (&token, row) in words(&tokens).iter().zip(out.chunks_exact_mut(k)) {
@@ -61,7 +67,13 @@ impl LanguageOps for Flex {
         matrix(out, rows, k)
     }
 
-    fn matmul(x: FlexTensor, quants: FlexTensor, scales: FlexTensor, format: Format, n: usize) -> FlexTensor {
+    fn matmul(
+        x: FlexTensor,
+        quants: FlexTensor,
+        scales: FlexTensor,
+        format: Format,
+        n: usize,
+    ) -> FlexTensor {
         let ([rows, k], x) = (dims(&x), contiguous(x));
         let mut out = vec![0.0; rows * n];
         match format {
@@ -74,7 +86,13 @@ impl LanguageOps for Flex {
         matrix(out, rows, n)
     }
 
-    fn rope(x: FlexTensor, cos: FlexTensor, sin: FlexTensor, position: usize, head_dim: usize) -> FlexTensor {
+    fn rope(
+        x: FlexTensor,
+        cos: FlexTensor,
+        sin: FlexTensor,
+        position: usize,
+        head_dim: usize,
+    ) -> FlexTensor {
         let ([rows, width], x) = (dims(&x), contiguous(x));
         let pairs = dims(&cos)[1];
         let mut out = floats(&x).to_vec();
@@ -96,11 +114,26 @@ impl LanguageOps for Flex {
         cache
     }
 
-    fn attention(q: FlexTensor, keys: FlexTensor, values: FlexTensor, position: usize, head_dim: usize) -> FlexTensor {
+    fn attention(
+        q: FlexTensor,
+        keys: FlexTensor,
+        values: FlexTensor,
+        position: usize,
+        head_dim: usize,
+    ) -> FlexTensor {
         let ([rows, width], [_, kv_width], q) = (dims(&q), dims(&keys), contiguous(q));
         let mut out = vec![0.0; rows * width];
-        let cache = attention::Cache { keys: floats(&keys), values: floats(&values), kv_width, head_dim };
-        for (i, (q, y)) in floats(&q).chunks_exact(width).zip(out.chunks_exact_mut(width)).enumerate() {
+        let cache = attention::Cache {
+            keys: floats(&keys),
+            values: floats(&values),
+            kv_width,
+            head_dim,
+        };
+        for (i, (q, y)) in floats(&q)
+            .chunks_exact(width)
+            .zip(out.chunks_exact_mut(width))
+            .enumerate()
+        {
             attention::row(q, &cache, position + i + 1, y);
         }
         matrix(out, rows, width)
@@ -114,7 +147,8 @@ impl LanguageOps for Flex {
     }
 
     fn score(logits: FlexTensor, targets: FlexTensor) -> FlexTensor {
-        let ([rows, vocab], logits, targets) = (dims(&logits), contiguous(logits), contiguous(targets));
+        let ([rows, vocab], logits, targets) =
+            (dims(&logits), contiguous(logits), contiguous(targets));
         let out = floats(&logits)
             .chunks_exact(vocab)
             .zip(words(&targets))

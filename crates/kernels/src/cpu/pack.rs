@@ -41,9 +41,14 @@ impl Panels {
         let (k, blocks) = (self.k, self.k / BLOCK);
         for row in 0..rows.len() / k {
             let (panel, column) = ((first + row) / PANEL, (first + row) % PANEL);
-            let quants = &mut self.quants[panel * PANEL * self.format.quant_words(k)..][..PANEL * self.format.quant_words(k)];
+            let quants = &mut self.quants[panel * PANEL * self.format.quant_words(k)..]
+                [..PANEL * self.format.quant_words(k)];
             match rows {
-                Rows::Q4 { quants: q, scales, minima } => {
+                Rows::Q4 {
+                    quants: q,
+                    scales,
+                    minima,
+                } => {
                     let bytes: &mut [u8] = bytemuck::cast_slice_mut(quants);
                     for (pair, q) in q[row * k..][..k].as_chunks::<2>().0.iter().enumerate() {
                         bytes[pair * PANEL + column] = q[0] | (q[1] << 4);
@@ -60,7 +65,8 @@ impl Panels {
                         bytes[(pair * PANEL + column) * 2..][..2].copy_from_slice(q);
                     }
                     for block in 0..blocks {
-                        self.scales[(panel * blocks + block) * PANEL + column] = scales[row * blocks + block];
+                        self.scales[(panel * blocks + block) * PANEL + column] =
+                            scales[row * blocks + block];
                     }
                 }
                 Rows::F32(values) => {

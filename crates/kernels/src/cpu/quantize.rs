@@ -1,6 +1,9 @@
 //! Activations as 16-bit integers, one scale per block of 32.
 //!
 //! In wasm 8-bit integers are widened to 16 before they are multiplied, so 16 bits cost the same and err 250 times less.
+//!
+//! The rounding error of a block grows with its largest value, and networks have a few blocks with values a hundred times those of
+//! their neighbours. Such a block is quantised twice: the second time what the first left over, which makes it all but exact.
 
 use wide::f32x4;
 
@@ -8,19 +11,39 @@ use crate::BLOCK;
 
 /// Largest quantised activation.
 const MAX: f32 = 32767.0;
+/// A block is quantised twice if its largest value exceeds that of the row's average block this many times.
+const OUTLIER: f32 = 4.0;
+
+/// Pairs of 16-bit values, the even one in the low half.
+pub(super) type Pairs = [i32; BLOCK / 2];
+
+/// One block of one row.
+#[derive(Clone, Copy, Default)]
+pub(super) struct Quantized {
+    /// What one unit stands for.
+    pub(super) scale: f32,
+    /// Scale times the sum of the values; multiplies a weight block's minimum.
+    pub(super) sum: f32,
+}
 
 /// Rows of activations, quantised. Block-major, so that one block of all rows is one stretch of memory.
 pub(super) struct Activations {
     /// Number of rows.
     pub(super) rows: usize,
-    /// Blocks per row.
-    pub(super) blocks: usize,
-    /// `[blocks, rows, 16]`: pairs of 16-bit values, the even one in the low half.
-    pub(super) pairs: Vec<i32>,
-    /// `[blocks, rows]`: what one unit stands for.
-    pub(super) scales: Vec<f32>,
-    /// `[blocks, rows]`: scale times the sum of the values; multiplies a weight block's minimum.
-    pub(super) sums: Vec<f32>,
+    /// `[blocks, rows]`.
+    pub(super) pairs: Vec<Pairs>,
+    /// `[blocks, rows]`.
+    pub(super) scales: Vec<Quantized>,
+    /// Per block, what was left over of some rows.
+    pub(super) leftovers: Vec<Vec<Leftover>>,
+}
+
+/// What quantising a block once has lost, quantised.
+pub(super) struct Leftover {
+    /// Whose block it is.
+    pub(super) row: usize,
+    pub(super) pairs: Pairs,
+    pub(super) scale: Quantized,
 }
 
 impl Activations {
@@ -29,40 +52,71 @@ impl Activations {
         let (rows, blocks) = (x.len() / k, k / BLOCK);
         let mut this = Self {
             rows,
-            blocks,
-            pairs: vec![0; rows * k / 2],
-            scales: vec![0.0; rows * blocks],
-            sums: vec![0.0; rows * blocks],
+            pairs: vec![[0; BLOCK / 2]; rows * blocks],
+            scales: vec![Quantized::default(); rows * blocks],
+            leftovers: (0..blocks).map(|_| Vec::new()).collect(),
         };
+        let mut magnitudes = vec![0.0; blocks];
         for (row, x) in x.chunks_exact(k).enumerate() {
-            for (block, x) in x.chunks_exact(BLOCK).enumerate() {
+            let x = x.as_chunks::<BLOCK>().0;
+            for (magnitude, x) in magnitudes.iter_mut().zip(x) {
+                *magnitude = largest(x);
+            }
+            let outlier = magnitudes.iter().sum::<f32>() / blocks as f32 * OUTLIER;
+            for (block, (x, &magnitude)) in x.iter().zip(&magnitudes).enumerate() {
                 let at = block * rows + row;
-                let pairs = &mut this.pairs[at * BLOCK / 2..][..BLOCK / 2];
-                (this.scales[at], this.sums[at]) = quantize_block(x, pairs);
+                (this.pairs[at], this.scales[at]) = quantize(x, magnitude);
+                if magnitude > outlier {
+                    let left = leftover(x, &this.pairs[at], this.scales[at].scale);
+                    let (pairs, scale) = quantize(&left, largest(&left));
+                    this.leftovers[block].push(Leftover { row, pairs, scale });
+                }
             }
         }
         this
     }
 }
 
-/// One block: writes the pairs, gives scale and scaled sum.
-fn quantize_block(x: &[f32], pairs: &mut [i32]) -> (f32, f32) {
+/// Largest magnitude of a block.
+fn largest(x: &[f32; BLOCK]) -> f32 {
     let mut largest = f32x4::splat(0.0);
     for x in x.as_chunks().0 {
         largest = largest.fast_max(f32x4::new(*x).abs());
     }
-    let largest = largest.to_array().into_iter().fold(0.0, f32::max);
+    largest.to_array().into_iter().fold(0.0, f32::max)
+}
+
+/// One block whose largest magnitude is known.
+fn quantize(x: &[f32; BLOCK], largest: f32) -> (Pairs, Quantized) {
     // Below this the inverse overflows; such a block is zero for every purpose.
     let inverse = if largest > 1e-30 { MAX / largest } else { 0.0 };
+    let mut pairs = [0; BLOCK / 2];
     let mut sum = 0;
     for (pairs, x) in pairs.chunks_exact_mut(2).zip(x.as_chunks().0) {
-        let [a, b, c, d] = (f32x4::new(*x) * f32x4::splat(inverse)).round_int().to_array();
-        pairs[0] = pair(a, b);
-        pairs[1] = pair(c, d);
+        let [a, b, c, d] = (f32x4::new(*x) * f32x4::splat(inverse))
+            .round_int()
+            .to_array();
+        pairs.copy_from_slice(&[pair(a, b), pair(c, d)]);
         sum += a + b + c + d;
     }
     let scale = largest / MAX;
-    (scale, scale * sum as f32)
+    (
+        pairs,
+        Quantized {
+            scale,
+            sum: scale * sum as f32,
+        },
+    )
+}
+
+/// `x` minus what its quantised form stands for.
+fn leftover(x: &[f32; BLOCK], pairs: &Pairs, scale: f32) -> [f32; BLOCK] {
+    let mut left = *x;
+    for (left, &pair) in left.chunks_exact_mut(2).zip(pairs) {
+        left[0] -= f32::from(pair as i16) * scale;
+        left[1] -= (pair >> 16) as f32 * scale;
+    }
+    left
 }
 
 /// Two 16-bit values in one word; both are within ±32767, or the pair wraps (only infinite activations get there).
@@ -74,8 +128,12 @@ const fn pair(even: i32, odd: i32) -> i32 {
 mod tests {
     use super::*;
 
-    fn values(pairs: &[i32]) -> Vec<i32> {
-        pairs.iter().flat_map(|p| [i32::from(*p as i16), p >> 16]).collect()
+    fn values(pairs: &[Pairs]) -> Vec<i32> {
+        pairs
+            .as_flattened()
+            .iter()
+            .flat_map(|p| [i32::from(*p as i16), p >> 16])
+            .collect()
     }
 
     #[test]
@@ -85,24 +143,50 @@ mod tests {
         let q = values(&a.pairs);
         assert_eq!(q[0], -32767);
         for (q, x) in q.iter().zip(&x) {
-            assert!((*q as f32 * a.scales[0] - x).abs() <= 0.51 * a.scales[0]);
+            assert!((*q as f32 * a.scales[0].scale - x).abs() <= 0.51 * a.scales[0].scale);
         }
         let sum: i32 = q.iter().sum();
-        assert_eq!(a.sums[0], a.scales[0] * sum as f32);
+        assert_eq!(a.scales[0].sum, a.scales[0].scale * sum as f32);
     }
 
     #[test]
     fn a_block_of_zeros_stays_zero() {
         let a = Activations::new(&[0.0; 2 * BLOCK], BLOCK);
-        assert!(a.pairs.iter().all(|&p| p == 0) && a.scales == [0.0, 0.0] && a.sums == [0.0, 0.0]);
+        assert!(values(&a.pairs).iter().all(|&q| q == 0));
+        assert!(
+            a.scales.iter().all(|s| s.scale == 0.0 && s.sum == 0.0) && a.leftovers[0].is_empty()
+        );
     }
 
     #[test]
     fn blocks_of_all_rows_lie_together() {
         // Row 0: blocks of ones and twos, row 1: threes and fours.
-        let x: Vec<f32> = [1.0, 2.0, 3.0, 4.0].iter().flat_map(|&v| [v; BLOCK]).collect();
+        let x: Vec<f32> = [1.0, 2.0, 3.0, 4.0]
+            .iter()
+            .flat_map(|&v| [v; BLOCK])
+            .collect();
         let a = Activations::new(&x, 2 * BLOCK);
-        let units: Vec<f32> = a.scales.iter().map(|s| (s * MAX).round()).collect();
+        let units: Vec<f32> = a.scales.iter().map(|s| (s.scale * MAX).round()).collect();
         assert_eq!(units, [1.0, 3.0, 2.0, 4.0]);
+    }
+
+    #[test]
+    fn an_outlying_block_is_all_but_exact_with_its_leftover() {
+        let mut x: Vec<f32> = (0..16 * BLOCK).map(|i| (i as f32 * 0.7).sin()).collect();
+        x[5 * BLOCK + 3] = 1000.0;
+        let a = Activations::new(&x, 16 * BLOCK);
+        let counts: Vec<usize> = a.leftovers.iter().map(Vec::len).collect();
+        assert_eq!((counts.iter().sum::<usize>(), counts[5]), (1, 1));
+        let left = &a.leftovers[5][0];
+        let (first, second) = (values(&a.pairs[5..6]), values(&[left.pairs]));
+        for i in 0..BLOCK {
+            let got = first[i] as f32 * a.scales[5].scale + second[i] as f32 * left.scale.scale;
+            // Once alone would be off by up to 1000 / 32767 / 2 = 1.5e-2.
+            assert!(
+                (got - x[5 * BLOCK + i]).abs() < 1e-4,
+                "{got} for {}",
+                x[5 * BLOCK + i]
+            );
+        }
     }
 }

@@ -16,8 +16,12 @@ mod tests {
 
     #[test]
     fn probabilities_of_all_targets_add_up_to_one() {
-        let logits: Vec<f32> = (0..461).map(|i| ((i * 37) % 101) as f32 / 10.0 - 5.0).collect();
-        let total: f64 = (0..logits.len()).map(|t| f64::from(row(&logits, t)[0]).exp()).sum();
+        let logits: Vec<f32> = (0..461)
+            .map(|i| ((i * 37) % 101) as f32 / 10.0 - 5.0)
+            .collect();
+        let total: f64 = (0..logits.len())
+            .map(|t| f64::from(row(&logits, t)[0]).exp())
+            .sum();
         assert!((total - 1.0).abs() < 1e-5, "{total}");
     }
 }

@@ -93,7 +93,8 @@ pub(super) fn kernel(
             if d < head_dim {
                 let mut sum = sums[i] * shrink;
                 for j in 0..here {
-                    sum += weights[j] * values[(tile as usize + j) * (kv_width as usize) + at_kv + d];
+                    sum +=
+                        weights[j] * values[(tile as usize + j) * (kv_width as usize) + at_kv + d];
                 }
                 sums[i] = sum;
             }

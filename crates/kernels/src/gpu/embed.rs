@@ -22,6 +22,12 @@ pub(super) fn kernel(
         let block = (token * (k / 32) + four / 8) as usize;
         let scale = block_scale(scales, block, bits);
         let minimum = block_minimum(scales, block, bits);
-        out[i as usize] = four_weights(quants, (token * (k / 4) + four) as usize, scale, minimum, bits);
+        out[i as usize] = four_weights(
+            quants,
+            (token * (k / 4) + four) as usize,
+            scale,
+            minimum,
+            bits,
+        );
     }
 }

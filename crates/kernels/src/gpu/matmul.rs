@@ -17,7 +17,13 @@ pub(super) const ROWS: u32 = 8;
 
 /// Four weights of a block: `at` counts them in fours within the matrix, `scale` and `minimum` are the block's.
 #[cube]
-pub(super) fn four_weights(quants: &[u32], at: usize, scale: f32, minimum: f32, #[comptime] bits: u32) -> Vector<f32, Const<4>> {
+pub(super) fn four_weights(
+    quants: &[u32],
+    at: usize,
+    scale: f32,
+    minimum: f32,
+    #[comptime] bits: u32,
+) -> Vector<f32, Const<4>> {
     let mut weights = Vector::<f32, Const<4>>::empty();
     if comptime![bits == 4] {
         // Two fours share a word.
@@ -131,7 +137,8 @@ pub(super) fn kernel(
         for i in 0..rows_per_group {
             let row = first_row + (i as u32);
             if row < m {
-                out[(row * n + column) as usize] = shared[UNIT_POS as usize + comptime![i * UNITS as usize]];
+                out[(row * n + column) as usize] =
+                    shared[UNIT_POS as usize + comptime![i * UNITS as usize]];
             }
         }
     }

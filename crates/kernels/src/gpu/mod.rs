@@ -14,7 +14,8 @@ mod score;
 
 use burn::tensor::{DType, Shape};
 use burn_cubecl::{
-    CubeBackend, kernel::into_contiguous, ops::numeric::empty_device_contiguous_dtype, tensor::CubeTensor,
+    CubeBackend, kernel::into_contiguous, ops::numeric::empty_device_contiguous_dtype,
+    tensor::CubeTensor,
 };
 use cubecl::prelude::*;
 
@@ -32,7 +33,12 @@ fn groups(items: usize, per_group: u32) -> CubeCount {
 
 /// An uninitialised f32 matrix beside `like`.
 fn matrix(like: &CubeTensor, rows: usize, columns: usize) -> CubeTensor {
-    empty_device_contiguous_dtype(like.client.clone(), like.device.clone(), Shape::from([rows, columns]), DType::F32)
+    empty_device_contiguous_dtype(
+        like.client.clone(),
+        like.device.clone(),
+        Shape::from([rows, columns]),
+        DType::F32,
+    )
 }
 
 fn dims(tensor: &CubeTensor) -> [usize; 2] {
@@ -50,7 +56,13 @@ const fn bits(format: Format) -> u32 {
 }
 
 impl LanguageOps for CubeBackend {
-    fn embed(tokens: CubeTensor, quants: CubeTensor, scales: CubeTensor, format: Format, k: usize) -> CubeTensor {
+    fn embed(
+        tokens: CubeTensor,
+        quants: CubeTensor,
+        scales: CubeTensor,
+        format: Format,
+        k: usize,
+    ) -> CubeTensor {
         let tokens = into_contiguous(tokens);
         let rows = tokens.meta.shape()[0];
         let out = matrix(&scales, rows, k);
@@ -91,7 +103,13 @@ impl LanguageOps for CubeBackend {
         out
     }
 
-    fn matmul(x: CubeTensor, quants: CubeTensor, scales: CubeTensor, format: Format, n: usize) -> CubeTensor {
+    fn matmul(
+        x: CubeTensor,
+        quants: CubeTensor,
+        scales: CubeTensor,
+        format: Format,
+        n: usize,
+    ) -> CubeTensor {
         let ([rows, k], x) = (dims(&x), into_contiguous(x));
         let out = matrix(&x, rows, n);
         let client = out.client.clone();
@@ -101,7 +119,11 @@ impl LanguageOps for CubeBackend {
         unsafe {
             matmul::kernel::launch_unchecked(
                 &client,
-                CubeCount::Static(columns.div_ceil(spread), spread, (rows as u32).div_ceil(rows_per_group)),
+                CubeCount::Static(
+                    columns.div_ceil(spread),
+                    spread,
+                    (rows as u32).div_ceil(rows_per_group),
+                ),
                 CubeDim::new_1d(matmul::UNITS),
                 x.into_buffer_arg(),
                 quants.into_buffer_arg(),
@@ -117,7 +139,13 @@ impl LanguageOps for CubeBackend {
         out
     }
 
-    fn rope(x: CubeTensor, cos: CubeTensor, sin: CubeTensor, position: usize, head_dim: usize) -> CubeTensor {
+    fn rope(
+        x: CubeTensor,
+        cos: CubeTensor,
+        sin: CubeTensor,
+        position: usize,
+        head_dim: usize,
+    ) -> CubeTensor {
         let ([rows, width], x) = (dims(&x), into_contiguous(x));
         let pairs = dims(&cos)[1];
         let out = matrix(&x, rows, width);
@@ -161,7 +189,13 @@ impl LanguageOps for CubeBackend {
         cache
     }
 
-    fn attention(q: CubeTensor, keys: CubeTensor, values: CubeTensor, position: usize, head_dim: usize) -> CubeTensor {
+    fn attention(
+        q: CubeTensor,
+        keys: CubeTensor,
+        values: CubeTensor,
+        position: usize,
+        head_dim: usize,
+    ) -> CubeTensor {
         let ([rows, width], [_, kv_width], q) = (dims(&q), dims(&keys), into_contiguous(q));
         let out = matrix(&q, rows, width);
         let client = out.client.clone();
@@ -203,7 +237,11 @@ impl LanguageOps for CubeBackend {
     }
 
     fn score(logits: CubeTensor, targets: CubeTensor) -> CubeTensor {
-        let ([rows, vocab], logits, targets) = (dims(&logits), into_contiguous(logits), into_contiguous(targets));
+        let ([rows, vocab], logits, targets) = (
+            dims(&logits),
+            into_contiguous(logits),
+            into_contiguous(targets),
+        );
         let out = matrix(&logits, rows, 2);
         let client = out.client.clone();
         unsafe {

@@ -21,18 +21,29 @@ impl Buffers {
     pub(crate) fn new(format: Format, n: usize, k: usize, device: &Device) -> Self {
         // A scalar tells client and device.
         let probe = Tensor::<1>::zeros([1], (device, DType::F32));
-        let probe = probe.try_into_primitive::<CubeBackend>().expect("a tensor on the GPU");
+        let probe = probe
+            .try_into_primitive::<CubeBackend>()
+            .expect("a tensor on the GPU");
         let allocate = |words: usize, dtype| {
             let client = probe.client.clone();
             // Weights stay for the life of the model: exact sizes, outside the pools that activations recycle.
             let handle = client.memory_persistent_allocation((), |()| client.empty(words * 4));
-            CubeTensor::new_contiguous(probe.client.clone(), probe.device.clone(), Shape::from([words]), handle, dtype)
+            CubeTensor::new_contiguous(
+                probe.client.clone(),
+                probe.device.clone(),
+                Shape::from([words]),
+                handle,
+                dtype,
+            )
         };
         Self {
             format,
             k,
             quants: allocate(n * format.quant_words(k), DType::I32),
-            scales: allocate((n * format.scales_per_block() * (k / BLOCK)).max(1), DType::F32),
+            scales: allocate(
+                (n * format.scales_per_block() * (k / BLOCK)).max(1),
+                DType::F32,
+            ),
         }
     }
 
@@ -42,32 +53,58 @@ impl Buffers {
             return;
         }
         let words = match rows {
-            Rows::Q4 { quants, .. } => quants.as_chunks::<8>().0.iter().map(nibbles).collect::<Vec<u32>>(),
-            Rows::Q8 { quants, .. } => {
-                quants.as_chunks::<4>().0.iter().map(|q| u32::from_le_bytes(q.map(|q| q as u8))).collect()
-            }
+            Rows::Q4 { quants, .. } => quants
+                .as_chunks::<8>()
+                .0
+                .iter()
+                .map(nibbles)
+                .collect::<Vec<u32>>(),
+            Rows::Q8 { quants, .. } => quants
+                .as_chunks::<4>()
+                .0
+                .iter()
+                .map(|q| u32::from_le_bytes(q.map(|q| q as u8)))
+                .collect(),
             Rows::F32(values) => values.iter().map(|v| v.to_bits()).collect(),
         };
         let scales: Vec<f32> = match rows {
-            Rows::Q4 { scales, minima, .. } => scales.iter().zip(minima).flat_map(|(s, m)| [*s, *m]).collect(),
+            Rows::Q4 { scales, minima, .. } => scales
+                .iter()
+                .zip(minima)
+                .flat_map(|(s, m)| [*s, *m])
+                .collect(),
             Rows::Q8 { scales, .. } => scales.to_vec(),
             Rows::F32(_) => Vec::new(),
         };
-        write(&self.quants, first * self.format.quant_words(self.k), Bytes::from_elems(words));
+        write(
+            &self.quants,
+            first * self.format.quant_words(self.k),
+            Bytes::from_elems(words),
+        );
         if !scales.is_empty() {
-            write(&self.scales, first * self.format.scales_per_block() * (self.k / BLOCK), Bytes::from_elems(scales));
+            write(
+                &self.scales,
+                first * self.format.scales_per_block() * (self.k / BLOCK),
+                Bytes::from_elems(scales),
+            );
         }
     }
 
     /// Quants and scales.
     pub(crate) fn into_tensors(self) -> (Tensor<1, Int>, Tensor<1>) {
-        (Tensor::from_primitive::<CubeBackend>(self.quants), Tensor::from_primitive::<CubeBackend>(self.scales))
+        (
+            Tensor::from_primitive::<CubeBackend>(self.quants),
+            Tensor::from_primitive::<CubeBackend>(self.scales),
+        )
     }
 }
 
 /// Eight 4-bit numbers in one word.
 fn nibbles(quants: &[u8; 8]) -> u32 {
-    quants.iter().rev().fold(0, |word, &q| (word << 4) | u32::from(q))
+    quants
+        .iter()
+        .rev()
+        .fold(0, |word, &q| (word << 4) | u32::from(q))
 }
 
 /// Overwrites part of a tensor, from `word` on.
@@ -75,7 +112,11 @@ fn write(tensor: &CubeTensor, word: usize, bytes: Bytes) {
     // The handle's own offsets, such as padding at the end, add up with these.
     let total = tensor.handle.size_in_used();
     let (start, end) = (word as u64 * 4, word as u64 * 4 + bytes.len() as u64);
-    let part = tensor.handle.clone().offset_start(start).offset_end(total - end);
+    let part = tensor
+        .handle
+        .clone()
+        .offset_start(start)
+        .offset_end(total - end);
     tensor.client.write(&part, bytes);
 }
 

@@ -35,7 +35,8 @@ pub(super) fn kernel(logits: &[f32], targets: &[u32], out: &mut [f32], vocab: u3
         let step = comptime![UNITS >> (level + 1)];
         if UNIT_POS < step {
             let other = unit + comptime![step as usize];
-            let better = values[other] > values[unit] || (values[other] == values[unit] && indices[other] < indices[unit]);
+            let better = values[other] > values[unit]
+                || (values[other] == values[unit] && indices[other] < indices[unit]);
             if better {
                 values[unit] = values[other];
                 indices[unit] = indices[other];
