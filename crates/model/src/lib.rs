@@ -1,1 +1,21 @@
-//! model
+//! Decoder-only networks on Burn.
+//!
+//! [`LocalModel`] is a loaded checkpoint on a [`Lane`]; it implements evaluation's `LanguageModel`. The layers' order is in
+//! [`decoder`], and once more, in stock Burn operations and f32, in [`reference`], the oracle that the fast lanes are tested against.
+
+pub mod decoder;
+mod device;
+mod error;
+mod lane;
+mod local;
+mod pace;
+pub mod reference;
+#[cfg(feature = "gpu")]
+pub mod self_test;
+mod unpack;
+mod weights;
+
+pub use error::ModelError;
+pub use lane::Lane;
+pub use local::LocalModel;
+pub use pace::{Pace, Step};

@@ -1,0 +1,51 @@
+//! Burn devices, each initialised once.
+
+use burn::tensor::Device;
+use jeoul_kernels::Processor;
+
+use crate::{Lane, ModelError};
+
+/// The processor of a lane.
+pub(crate) async fn processor(lane: Lane) -> Result<Processor, ModelError> {
+    match lane {
+        Lane::Cpu | Lane::Reference => Ok(Processor::Cpu(Device::flex())),
+        #[cfg(feature = "gpu")]
+        Lane::Gpu => Ok(Processor::Gpu(gpu().await?.device)),
+        #[cfg(not(feature = "gpu"))]
+        Lane::Gpu => Err(ModelError::GpuNotBuilt),
+    }
+}
+
+/// The GPU and its name.
+#[cfg(feature = "gpu")]
+#[derive(Clone)]
+pub(crate) struct Gpu {
+    pub(crate) device: Device,
+    /// Vendor and architecture or name, as far as the platform tells.
+    pub(crate) adapter: String,
+}
+
+/// Initialises the GPU at the first call; Burn refuses a second initialisation.
+#[cfg(feature = "gpu")]
+pub(crate) async fn gpu() -> Result<Gpu, ModelError> {
+    use std::sync::OnceLock;
+    static GPU: OnceLock<Gpu> = OnceLock::new();
+    if let Some(gpu) = GPU.get() {
+        return Ok(gpu.clone());
+    }
+    // At most 32 kernels wait before they are submitted: enough to fill the queue, few enough to stay responsive.
+    let (device, setup) = Device::wgpu_options()
+        .tasks_max(32)
+        .init_with_setup_async()
+        .await
+        .map_err(|error| ModelError::NoGpu {
+            reason: error.to_string(),
+        })?;
+    let info = setup.adapter.get_info();
+    let adapter = if info.name.is_empty() {
+        format!("{:?}", info.device_type)
+    } else {
+        info.name
+    };
+    Ok(GPU.get_or_init(|| Gpu { device, adapter }).clone())
+}
