@@ -1,2 +1,51 @@
-//! cli
-fn main() {}
+//! `jeoul`: weigh small language models from a terminal. One file per verb.
+//!
+//! Data goes to stdout, text for people to stderr. Exit codes: 0 done, 1 failed, 2 wrong usage, 130 stopped by Ctrl-C.
+//! A reader that closes the pipe early is no failure.
+
+mod checkpoint;
+mod eval;
+mod failure;
+mod inspect;
+mod output;
+mod progress;
+mod score;
+mod task_files;
+mod tasks;
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+/// Weigh small language models: the scores of lm-evaluation-harness, computed on this machine.
+#[derive(Parser)]
+#[command(name = "jeoul", version, disable_help_subcommand = true)]
+struct Arguments {
+    #[command(subcommand)]
+    verb: Verb,
+}
+
+#[derive(Subcommand)]
+enum Verb {
+    /// Score a checkpoint on tasks.
+    Eval(eval::Eval),
+    /// Print the log-likelihoods of continuations, token by token.
+    Score(score::Score),
+    /// Show what a checkpoint file holds.
+    Inspect(inspect::Inspect),
+    /// List the bundled tasks.
+    Tasks(tasks::Tasks),
+}
+
+fn main() -> ExitCode {
+    let result = match Arguments::parse().verb {
+        Verb::Eval(verb) => verb.run(),
+        Verb::Score(verb) => verb.run(),
+        Verb::Inspect(verb) => verb.run(),
+        Verb::Tasks(verb) => verb.run(),
+    };
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(failure) => failure.report(),
+    }
+}
