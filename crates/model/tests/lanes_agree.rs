@@ -1,0 +1,168 @@
+//! The tiny checkpoint on every lane: agreement, and the same bits however requests are split.
+
+use jeoul_checkpoint::{Checkpoint, FileSource};
+use jeoul_eval::model::{LanguageModel, Loglikelihood, TokenPair};
+use jeoul_model::{Lane, LocalModel, ModelError, Pace};
+
+const TINY: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../models/tiny.gguf");
+
+fn load(lane: Lane) -> LocalModel {
+    let checkpoint =
+        Checkpoint::open(FileSource::open(TINY).expect("models/tiny.gguf")).expect("a checkpoint");
+    pollster::block_on(LocalModel::load(checkpoint, lane, Pace::free())).expect("loaded")
+}
+
+fn score(model: &mut LocalModel, requests: &[TokenPair]) -> Vec<Loglikelihood> {
+    pollster::block_on(model.loglikelihood(requests)).expect("scored")
+}
+
+fn pair(context: &str, continuation: &str, model: &LocalModel) -> TokenPair {
+    let encode = |text| model.encode(text).expect("encoded");
+    TokenPair {
+        context: encode(context),
+        continuation: encode(continuation),
+    }
+}
+
+/// Contexts below and above a chunk of 32 tokens, with shared and with different beginnings.
+fn requests(model: &LocalModel) -> Vec<TokenPair> {
+    let long = "A scale has two pans. What lies on one is weighed against the other. ".repeat(4);
+    let mut pairs = Vec::new();
+    for context in ["저울은 무게를 답니다.", long.as_str(), "A scale"] {
+        for continuation in [" yes", " no", " A scale has two pans and a beam."] {
+            pairs.push(pair(context, continuation, model));
+        }
+    }
+    pairs
+}
+
+fn largest_difference(a: &[Loglikelihood], b: &[Loglikelihood]) -> f32 {
+    let values = |x: &[Loglikelihood]| -> Vec<f32> {
+        x.iter().flat_map(|l| l.token_logprobs.clone()).collect()
+    };
+    let (a, b) = (values(a), values(b));
+    assert_eq!(a.len(), b.len());
+    a.iter()
+        .zip(&b)
+        .map(|(a, b)| (a - b).abs())
+        .fold(0.0, f32::max)
+}
+
+#[test]
+fn the_cpu_lane_agrees_with_the_reference() {
+    let (mut cpu, mut reference) = (load(Lane::Cpu), load(Lane::Reference));
+    let requests = requests(&cpu);
+    let (cpu, reference) = (score(&mut cpu, &requests), score(&mut reference, &requests));
+    let difference = largest_difference(&cpu, &reference);
+    assert!(difference < 1e-3, "{difference}");
+    // Random weights, but not uniform ones: otherwise any engine would agree.
+    let spread = reference
+        .iter()
+        .flat_map(|l| &l.token_logprobs)
+        .fold(0.0_f32, |a, b| a.min(*b));
+    assert!(spread < -7.0, "{spread}");
+}
+
+#[cfg(feature = "gpu")]
+#[test]
+fn the_gpu_passes_its_known_answer_test() {
+    match pollster::block_on(jeoul_model::self_test::run()) {
+        Ok(test) => assert!(test.passed(), "{test:?}"),
+        Err(ModelError::NoGpu { reason }) => eprintln!("skipped: {reason}"),
+        Err(error) => panic!("{error}"),
+    }
+}
+
+#[test]
+fn answers_have_the_same_bits_in_any_order_and_company() {
+    let mut model = load(Lane::Cpu);
+    let requests = requests(&model);
+    let together = score(&mut model, &requests);
+    for (i, request) in requests.iter().enumerate().rev() {
+        assert_eq!(
+            score(&mut model, std::slice::from_ref(request))[0],
+            together[i],
+            "request {i}"
+        );
+    }
+}
+
+#[test]
+fn choices_of_one_document_compute_their_context_once() {
+    let mut model = load(Lane::Cpu);
+    let context = "One beginning that all of the choices share, long enough to matter.";
+    let pairs: Vec<TokenPair> = ["a", "b", "c"]
+        .map(|choice| pair(context, choice, &model))
+        .into();
+    score(&mut model, &pairs);
+    // Every further choice recomputes one token: the one whose output scores its first.
+    assert_eq!(model.tokens_computed() as usize, pairs[0].context.len() + 2);
+}
+
+#[test]
+fn requests_that_cannot_be_computed_are_refused_by_name() {
+    let mut model = load(Lane::Cpu);
+    let mut refuse = |context: Vec<u32>, continuation: Vec<u32>| {
+        let good = TokenPair {
+            context: vec![1],
+            continuation: vec![2],
+        };
+        let request = TokenPair {
+            context,
+            continuation,
+        };
+        pollster::block_on(model.loglikelihood(&[good, request]))
+            .expect_err("refused")
+            .to_string()
+    };
+    assert_eq!(
+        refuse(vec![], vec![1]),
+        "request 1 has no context: at least one token is needed"
+    );
+    assert_eq!(
+        refuse(vec![1], vec![]),
+        "request 1 has no continuation: at least one token is needed"
+    );
+    assert_eq!(
+        refuse(vec![1], vec![1 << 20]),
+        "request 1 holds token 1048576; the vocabulary has 461"
+    );
+    assert_eq!(
+        refuse(vec![1; 1024], vec![1, 2]),
+        "request 1 has 1025 tokens; the model reads at most 1024"
+    );
+    // The limit itself: 1,024 tokens are read, the last of the continuation is not.
+    let longest = TokenPair {
+        context: vec![1; 1023],
+        continuation: vec![1, 2],
+    };
+    assert_eq!(score(&mut model, &[longest])[0].token_logprobs.len(), 2);
+}
+
+#[test]
+fn a_pace_that_breaks_cancels_and_the_model_stays_right() {
+    use std::{cell::Cell, ops::ControlFlow, rc::Rc};
+    let stop = Rc::new(Cell::new(false));
+    let seen = Rc::clone(&stop);
+    let pace = Pace::new(move |_| {
+        let answer = if seen.get() {
+            ControlFlow::Break(())
+        } else {
+            ControlFlow::Continue(())
+        };
+        std::future::ready(answer)
+    });
+    let checkpoint =
+        Checkpoint::open(FileSource::open(TINY).expect("models/tiny.gguf")).expect("a checkpoint");
+    let mut model =
+        pollster::block_on(LocalModel::load(checkpoint, Lane::Cpu, pace)).expect("loaded");
+    let requests = requests(&model);
+    let before = score(&mut model, &requests);
+    stop.set(true);
+    assert!(matches!(
+        pollster::block_on(model.loglikelihood(&requests)),
+        Err(ModelError::Cancelled)
+    ));
+    stop.set(false);
+    assert_eq!(score(&mut model, &requests), before);
+}
