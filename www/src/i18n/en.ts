@@ -64,7 +64,7 @@ export const en = {
     shots: 'Shots',
     shotsLabel: (task: string) => `Examples before each question of ${task}`,
     sample: 'sample',
-    sampleNote: 'Samples were written for Jeoul; they are not the benchmarks whose form they have.',
+    sampleNote: 'Samples were written for Jeoul: they have a benchmark’s form, not its questions.',
     chance: (share: string) => `guessing gives ${share}%`,
   },
   plan: {

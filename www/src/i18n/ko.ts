@@ -60,7 +60,7 @@ export const ko: Texts = {
     shots: '퓨샷',
     shotsLabel: (task) => `${task} 질문 앞에 보여 줄 예시 수`,
     sample: '견본',
-    sampleNote: '견본은 저울을 위해 직접 쓴 문항이며, 형식만 같을 뿐 원래 벤치마크가 아닙니다.',
+    sampleNote: '견본은 저울을 위해 직접 쓴 문항입니다. 벤치마크의 형식을 따르지만 문항은 다릅니다.',
     chance: (share) => `찍으면 ${share}%`,
   },
   plan: {
