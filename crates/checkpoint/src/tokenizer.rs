@@ -711,6 +711,35 @@ mod tests {
     }
 
     #[test]
+    fn no_text_makes_it_panic_and_all_bytes_come_back() {
+        // Characters of one to four bytes, many of them white space, digits, marks or `'`, by a fixed generator.
+        let mut state = 1_u32;
+        let mut character = || {
+            state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+            let bits = [6, 7, 9, 12, 16, 21][(state >> 13) as usize % 6];
+            char::from_u32((state >> 3) & ((1 << bits) - 1)).unwrap_or('\n')
+        };
+        let texts: Vec<String> = (0..500)
+            .map(|length| (0..length % 60).map(|_| character()).collect())
+            .collect();
+        let mut alphabet: Vec<char> = ByteLevel::alphabet().into_iter().collect();
+        alphabet.sort_unstable();
+        for &pre in PRE_TOKENIZERS {
+            let mut small = Small::new();
+            small.pre = pre;
+            small.tokens = alphabet.iter().map(char::to_string).collect();
+            small.merges.clear();
+            small.types.clear();
+            let tokenizer = small.build().unwrap();
+            for text in &texts {
+                let back = tokenizer.decode(&tokenizer.encode(text).unwrap()).unwrap();
+                // Qwen2 composes characters, after which the text is another.
+                assert!(back == *text || pre == "qwen2", "{pre}: {text:?}");
+            }
+        }
+    }
+
+    #[test]
     fn ids_beyond_the_vocabulary_have_no_text() {
         let tokenizer = Small::new().build().unwrap();
         assert_eq!(
