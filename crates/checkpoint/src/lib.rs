@@ -26,5 +26,7 @@ pub use gguf::{Gguf, GgufError, TensorInfo};
 #[cfg(not(target_family = "wasm"))]
 pub use source::FileSource;
 pub use source::{ByteSource, MemorySource};
-pub use tokenizer::{MODELS, PRE_TOKENIZERS, TEXT_CHARS_MAX, Tokenizer, TokenizerError, Vocabulary};
+pub use tokenizer::{
+    MODELS, PRE_TOKENIZERS, TEXT_CHARS_MAX, Tokenizer, TokenizerError, Vocabulary,
+};
 pub use value::{Array, Scalar, Value};
