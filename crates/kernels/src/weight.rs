@@ -138,7 +138,7 @@ enum Store {
     #[cfg(feature = "cpu")]
     Cpu(crate::cpu::pack::Panels, Device),
     #[cfg(feature = "gpu")]
-    Gpu(crate::gpu::pack::Buffers),
+    Gpu(Box<crate::gpu::pack::Buffers>),
     #[cfg(not(any(feature = "cpu", feature = "gpu")))]
     None,
 }
@@ -161,9 +161,9 @@ impl WeightBuilder {
             #[cfg(not(feature = "cpu"))]
             Processor::Cpu(_) => Store::None,
             #[cfg(feature = "gpu")]
-            Processor::Gpu(device) => {
-                Store::Gpu(crate::gpu::pack::Buffers::new(format, n, k, device))
-            }
+            Processor::Gpu(device) => Store::Gpu(Box::new(crate::gpu::pack::Buffers::new(
+                format, n, k, device,
+            ))),
         };
         Self {
             format,

@@ -105,13 +105,13 @@ impl Decoder {
     pub fn cache(&self, positions: usize) -> Cache {
         let device = (self.processor.device(), DType::F32);
         let width = self.config.kv_heads * self.config.head_dim;
-        let layer = || Some([0, 1].map(|_| Tensor::zeros([positions, width], device.clone())));
+        let layer = || Some([0, 1].map(|_| Tensor::zeros([positions, width], device)));
         let angles = angles(&self.frequencies, positions);
         let table = |f: fn(f64) -> f64| {
             let values: Vec<f32> = angles.iter().map(|&angle| f(angle) as f32).collect();
             Tensor::from_data(
                 TensorData::new(values, [positions, self.frequencies.len()]),
-                device.clone(),
+                device,
             )
         };
         // libm's, not the platform's: the same bits in every browser and natively.

@@ -225,7 +225,7 @@ impl Fast {
                 let targets = &pair.continuation[from - first_scored..end - first_scored];
                 scores.push(
                     self.decoder
-                        .score(x.slice([from - position..end - position]), targets),
+                        .score(x.narrow(0, from - position, end - from), targets),
                 );
             }
             *tokens_computed += (end - position) as u64;

@@ -116,7 +116,7 @@ impl Reference {
             x = x + linear(gate * linear(normed, &layer.up), &layer.down);
         }
         linear(
-            self.norm(x.slice([first..rows]), &self.output_norm),
+            self.norm(x.narrow(0, first, rows - first), &self.output_norm),
             &self.head,
         )
     }
