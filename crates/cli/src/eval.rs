@@ -137,7 +137,7 @@ fn run_all(
         whole.tokens_asked += part.tokens_asked;
         whole.tokens_computed += part.tokens_computed;
     }
-    progress.begin(whole)?;
+    progress.begin(whole, tasks.first().map_or("", Task::name))?;
     let mut runs = Vec::new();
     for task in tasks {
         let mut show = |_: &DocumentResult, score: &TaskScore| progress.document(score);

@@ -1,11 +1,12 @@
 //! The bar on stderr, and Ctrl-C.
 
+use std::fmt;
 use std::future::ready;
 use std::ops::ControlFlow;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use indicatif::{ProgressBar, ProgressStyle};
+use indicatif::{ProgressBar, ProgressState, ProgressStyle};
 use jeoul_eval::plan::Plan;
 use jeoul_eval::results::TaskScore;
 use jeoul_model::{Pace, Step};
@@ -52,10 +53,16 @@ impl Progress {
         })
     }
 
-    /// From weights to tokens.
-    pub(crate) fn begin(&self, plan: Plan) -> anyhow::Result<()> {
-        let template = "{msg} {wide_bar} {human_pos} of {human_len} tokens, {per_sec}, {eta} left";
-        self.bar.set_style(ProgressStyle::with_template(template)?);
+    /// From weights to the tokens of `work`.
+    pub(crate) fn begin(&self, plan: Plan, work: &str) -> anyhow::Result<()> {
+        let template =
+            "{msg} {wide_bar} {human_pos} of {human_len} tokens, {speed} tokens/s, {eta} left";
+        let speed = |state: &ProgressState, out: &mut dyn fmt::Write| {
+            _ = write!(out, "{:.0}", state.per_sec())
+        };
+        self.bar
+            .set_style(ProgressStyle::with_template(template)?.with_key("speed", speed));
+        self.bar.set_message(work.to_string());
         self.bar.set_position(0);
         self.bar.set_length(plan.tokens_computed);
         self.bar.reset();

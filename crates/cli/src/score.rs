@@ -4,8 +4,9 @@ use std::fs;
 use std::io::{self, Read};
 use std::path::PathBuf;
 
-use anyhow::{Context, anyhow};
+use anyhow::Context;
 use jeoul_eval::model::LanguageModel;
+use jeoul_eval::plan::Counter;
 use jeoul_eval::tokens::{encode_pair, truncate};
 use jeoul_model::ModelError;
 use serde::{Deserialize, Serialize};
@@ -53,34 +54,44 @@ impl Score {
         let pairs = self.read()?;
         let progress = Progress::loading()?;
         let (mut model, _) = self.model.load(&progress)?;
-        progress.end();
-        let mut lines = Vec::with_capacity(pairs.len());
-        for (index, pair) in pairs.into_iter().enumerate() {
+        let mut requests = Vec::with_capacity(pairs.len());
+        let mut counter = Counter::default();
+        for (index, pair) in pairs.iter().enumerate() {
             let tokens = encode_pair(&model, &pair.context, &pair.continuation)
                 .and_then(|tokens| truncate(tokens, model.max_length()))
                 .with_context(|| format!("`{}` pair {index}", self.pairs.display()))?;
-            let answer =
-                match pollster::block_on(model.loglikelihood(std::slice::from_ref(&tokens))) {
-                    Ok(mut answers) => answers
-                        .pop()
-                        .ok_or_else(|| anyhow!("pair {index} got no answer"))?,
-                    Err(error @ ModelError::Cancelled) => return Err(Failure::stopped(error)),
-                    Err(error) => {
-                        return Err(anyhow::Error::from(error)
-                            .context(format!("pair {index}"))
-                            .into());
-                    }
-                };
-            lines.push(serde_json::to_string(&Scored {
-                context: pair.context,
-                continuation: pair.continuation,
-                context_ids: tokens.context,
-                continuation_ids: tokens.continuation,
-                logprob: answer.sum(),
-                token_logprobs: answer.token_logprobs,
-                is_greedy: answer.is_greedy,
+            counter.add(&tokens);
+            requests.push(tokens);
+        }
+        progress.begin(counter.plan(), "pairs")?;
+        let mut answers = Vec::with_capacity(requests.len());
+        for (index, request) in requests.iter().enumerate() {
+            let answered = pollster::block_on(model.loglikelihood(std::slice::from_ref(request)));
+            answers.extend(answered.map_err(|error| {
+                progress.end();
+                match error {
+                    ModelError::Cancelled => Failure::stopped(error),
+                    error => anyhow::Error::from(error)
+                        .context(format!("pair {index}"))
+                        .into(),
+                }
             })?);
         }
+        progress.end();
+        let scored = pairs.into_iter().zip(requests).zip(answers);
+        let lines = scored
+            .map(|((pair, tokens), answer)| {
+                serde_json::to_string(&Scored {
+                    context: pair.context,
+                    continuation: pair.continuation,
+                    context_ids: tokens.context,
+                    continuation_ids: tokens.continuation,
+                    logprob: answer.sum(),
+                    token_logprobs: answer.token_logprobs,
+                    is_greedy: answer.is_greedy,
+                })
+            })
+            .collect::<Result<Vec<_>, _>>()?;
         print(&format!("[\n{}\n]", lines.join(",\n")))
     }
 

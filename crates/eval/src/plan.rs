@@ -13,23 +13,42 @@ pub struct Plan {
     pub tokens_computed: u64,
 }
 
+/// Counts requests in the order in which they are asked.
+#[derive(Clone, Debug, Default)]
+pub struct Counter {
+    plan: Plan,
+    /// Tokens the engine computed last.
+    previous: Vec<u32>,
+}
+
+impl Counter {
+    /// Counts one more request.
+    pub fn add(&mut self, pair: &TokenPair) {
+        let tokens = read(pair);
+        self.plan.tokens_asked += (pair.context.len() + pair.continuation.len()) as u64;
+        self.plan.tokens_computed += (tokens.len() - reuse_start(&self.previous, pair)) as u64;
+        self.previous = tokens;
+    }
+
+    /// What was counted so far.
+    pub fn plan(&self) -> Plan {
+        self.plan
+    }
+}
+
 /// Counts the tokens of a run on an engine that keeps the sequence it computed last.
 pub fn plan<M: LanguageModel>(
     model: &M,
     task: &Task,
     options: &RunOptions,
 ) -> Result<Plan, RunError<M::Error>> {
-    let mut plan = Plan::default();
-    let mut previous = Vec::new();
+    let mut counter = Counter::default();
     for prompt in task.prompts(task.shots(options.num_fewshot), options.limit, options.seed) {
-        for pair in requests(model, task, &prompt?)? {
-            let tokens = read(&pair);
-            plan.tokens_asked += (pair.context.len() + pair.continuation.len()) as u64;
-            plan.tokens_computed += (tokens.len() - reuse_start(&previous, &pair)) as u64;
-            previous = tokens;
-        }
+        requests(model, task, &prompt?)?
+            .iter()
+            .for_each(|pair| counter.add(pair));
     }
-    Ok(plan)
+    Ok(counter.plan())
 }
 
 /// What a model reads for a request: all tokens but the last.
