@@ -258,11 +258,12 @@ impl Tokenizer {
         let encoding = encoding.map_err(|error| TokenizerError::Encode {
             reason: error.to_string(),
         })?;
-        let bos = self.bos.filter(|_| self.add_bos);
-        Ok(bos
-            .into_iter()
-            .chain(encoding.get_ids().iter().copied())
-            .collect())
+        let ids = encoding.get_ids();
+        // A text that begins with BOS gets no second one, as in lm-evaluation-harness (`HFLM.tok_encode`).
+        let bos = self
+            .bos
+            .filter(|bos| self.add_bos && ids.first() != Some(bos));
+        Ok(bos.into_iter().chain(ids.iter().copied()).collect())
     }
 
     /// The text of token ids, control tokens written out. Bytes that are no UTF-8, as when the ids end within a
@@ -515,6 +516,8 @@ mod tests {
         assert_eq!((tokenizer.bos(), tokenizer.eos()), (Some(0), None));
         small.add_bos = true;
         assert_eq!(small.build().unwrap().encode("a").unwrap(), [0, 2]);
+        // Written out in the text already: the end token serves as BOS here.
+        assert_eq!(small.build().unwrap().encode("<|end|>a").unwrap(), [0, 2]);
         small.bos = None;
         assert_eq!(small.build().unwrap().encode("a").unwrap(), [2]);
     }
