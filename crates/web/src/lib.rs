@@ -1,3 +1,23 @@
 //! The worker side of the page. Thin: translates, never decides.
+//!
+//! Page and worker speak [`protocol`]. In the browser the module exports `serve`, which answers commands one at a time: `session`
+//! does them, `desk` reports and lets them be stopped, `download` and `store` bring checkpoints into the browser, `source` reads
+//! them. What needs no browser is built and tested natively too: the [`registry`], the [`answer`]s of servers, the [`fault`]s.
 
+pub mod answer;
+pub mod fault;
 pub mod protocol;
+pub mod registry;
+
+#[cfg(target_family = "wasm")]
+mod desk;
+#[cfg(target_family = "wasm")]
+mod download;
+#[cfg(target_family = "wasm")]
+mod session;
+#[cfg(target_family = "wasm")]
+mod source;
+#[cfg(target_family = "wasm")]
+mod store;
+#[cfg(target_family = "wasm")]
+pub mod worker;

@@ -9,7 +9,11 @@ use serde::{Deserialize, Serialize};
 
 /// Where tensors are computed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[cfg_attr(feature = "typescript", derive(ts_rs::TS), ts(export_to = "generated.ts"))]
+#[cfg_attr(
+    feature = "typescript",
+    derive(ts_rs::TS),
+    ts(export_to = "generated.ts")
+)]
 #[serde(rename_all = "lowercase")]
 pub enum LaneName {
     /// WebGPU.
@@ -20,7 +24,11 @@ pub enum LaneName {
 
 /// What the page asks of the worker.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[cfg_attr(feature = "typescript", derive(ts_rs::TS), ts(export_to = "generated.ts"))]
+#[cfg_attr(
+    feature = "typescript",
+    derive(ts_rs::TS),
+    ts(export_to = "generated.ts")
+)]
 #[serde(tag = "type", rename_all = "camelCase")]
 pub enum Command {
     /// Asks what there is: answered by [`Event::Ready`].
@@ -58,7 +66,11 @@ pub enum Command {
 
 /// One task with its settings.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[cfg_attr(feature = "typescript", derive(ts_rs::TS), ts(export_to = "generated.ts"))]
+#[cfg_attr(
+    feature = "typescript",
+    derive(ts_rs::TS),
+    ts(export_to = "generated.ts")
+)]
 pub struct TaskRequest {
     /// Name of a bundled task.
     pub task: String,
@@ -70,7 +82,11 @@ pub struct TaskRequest {
 
 /// What the worker says.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[cfg_attr(feature = "typescript", derive(ts_rs::TS), ts(export_to = "generated.ts"))]
+#[cfg_attr(
+    feature = "typescript",
+    derive(ts_rs::TS),
+    ts(export_to = "generated.ts")
+)]
 #[serde(tag = "type", rename_all = "camelCase")]
 pub enum Event {
     /// What there is.
@@ -151,13 +167,23 @@ pub enum Event {
 impl Event {
     /// Whether no further event follows for this command.
     pub fn is_last(&self) -> bool {
-        !matches!(self, Self::Fetching { .. } | Self::Loading { .. } | Self::Progress { .. } | Self::Document { .. })
+        !matches!(
+            self,
+            Self::Fetching { .. }
+                | Self::Loading { .. }
+                | Self::Progress { .. }
+                | Self::Document { .. }
+        )
     }
 }
 
 /// A failure, as the page needs it to say what happened and what to do.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[cfg_attr(feature = "typescript", derive(ts_rs::TS), ts(export_to = "generated.ts"))]
+#[cfg_attr(
+    feature = "typescript",
+    derive(ts_rs::TS),
+    ts(export_to = "generated.ts")
+)]
 pub struct Fault {
     /// Kind, which the page maps to a sentence in both languages.
     pub kind: FaultKind,
@@ -167,7 +193,11 @@ pub struct Fault {
 
 /// Kinds of failure.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[cfg_attr(feature = "typescript", derive(ts_rs::TS), ts(export_to = "generated.ts"))]
+#[cfg_attr(
+    feature = "typescript",
+    derive(ts_rs::TS),
+    ts(export_to = "generated.ts")
+)]
 #[serde(rename_all = "camelCase")]
 pub enum FaultKind {
     /// The file is no checkpoint that Jeoul can read.
@@ -194,7 +224,11 @@ pub enum FaultKind {
 
 /// A checkpoint of the registry.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[cfg_attr(feature = "typescript", derive(ts_rs::TS), ts(export_to = "generated.ts"))]
+#[cfg_attr(
+    feature = "typescript",
+    derive(ts_rs::TS),
+    ts(export_to = "generated.ts")
+)]
 pub struct ModelCard {
     /// Registry id.
     pub id: String,
@@ -227,7 +261,11 @@ pub struct ModelCard {
 
 /// A loaded checkpoint.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[cfg_attr(feature = "typescript", derive(ts_rs::TS), ts(export_to = "generated.ts"))]
+#[cfg_attr(
+    feature = "typescript",
+    derive(ts_rs::TS),
+    ts(export_to = "generated.ts")
+)]
 pub struct CheckpointCard {
     /// `general.name`, or the file's name.
     pub name: String,
@@ -247,7 +285,11 @@ pub struct CheckpointCard {
 
 /// The lane at work.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[cfg_attr(feature = "typescript", derive(ts_rs::TS), ts(export_to = "generated.ts"))]
+#[cfg_attr(
+    feature = "typescript",
+    derive(ts_rs::TS),
+    ts(export_to = "generated.ts")
+)]
 pub struct LaneCard {
     /// Which.
     pub lane: LaneName,

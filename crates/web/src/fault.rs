@@ -1,0 +1,104 @@
+//! From the typed errors of the other crates to the kinds of failure that the page knows.
+
+use jeoul_checkpoint::{CheckpointError, GgufError};
+use jeoul_eval::TaskError;
+use jeoul_eval::model::ModelFailure;
+use jeoul_eval::run::RunError;
+use jeoul_model::{Lane, ModelError};
+
+use crate::protocol::{Fault, FaultKind};
+
+/// Why a command ended early.
+#[derive(Debug)]
+pub enum Stop {
+    /// The person asked to stop.
+    Cancelled,
+    /// It failed.
+    Failed(Fault),
+}
+
+impl Fault {
+    /// A failure with the sentence of its error.
+    pub fn new(kind: FaultKind, detail: impl ToString) -> Self {
+        Self {
+            kind,
+            detail: detail.to_string(),
+        }
+    }
+}
+
+impl From<Fault> for Stop {
+    fn from(fault: Fault) -> Self {
+        Self::Failed(fault)
+    }
+}
+
+impl From<CheckpointError> for Stop {
+    fn from(error: CheckpointError) -> Self {
+        let kind = if is_memory(&error) {
+            FaultKind::Memory
+        } else {
+            FaultKind::BadCheckpoint
+        };
+        Fault::new(kind, error).into()
+    }
+}
+
+/// Whether the file is sound as far as it was read, but does not fit.
+fn is_memory(error: &CheckpointError) -> bool {
+    let io = match error {
+        CheckpointError::Io { error, .. } => error,
+        CheckpointError::Gguf {
+            error: GgufError::Io { error, .. },
+            ..
+        } => error,
+        _ => return false,
+    };
+    io.kind() == std::io::ErrorKind::OutOfMemory
+}
+
+impl From<TaskError> for Stop {
+    fn from(error: TaskError) -> Self {
+        Fault::new(FaultKind::Task, error).into()
+    }
+}
+
+/// The failure of a model on `lane`.
+pub fn model_stop(error: ModelError, lane: Lane) -> Stop {
+    match error {
+        ModelError::Cancelled => Stop::Cancelled,
+        ModelError::Checkpoint(error) => error.into(),
+        error => Fault::new(model_kind(&error, lane), error).into(),
+    }
+}
+
+fn model_kind(error: &ModelError, lane: Lane) -> FaultKind {
+    match error {
+        ModelError::NoGpu { .. } | ModelError::GpuNotBuilt | ModelError::Device { .. } => {
+            FaultKind::Gpu
+        }
+        ModelError::NotAProbability { .. } => wrong_numbers(lane),
+        ModelError::TooLong { .. } | ModelError::Empty { .. } => FaultKind::Task,
+        _ => FaultKind::BadCheckpoint,
+    }
+}
+
+/// Numbers that are no log-probabilities: on a GPU its driver is to be blamed first, on the CPU the weights.
+fn wrong_numbers(lane: Lane) -> FaultKind {
+    match lane {
+        Lane::Gpu => FaultKind::GpuWrong,
+        Lane::Cpu | Lane::Reference => FaultKind::BadCheckpoint,
+    }
+}
+
+/// The failure of a run on `lane`. The sentence keeps the task and the document.
+pub fn run_stop(error: RunError<ModelError>, lane: Lane) -> Stop {
+    let kind = match &error {
+        RunError::Cancelled { .. } => return Stop::Cancelled,
+        RunError::Model { source, .. } if source.is_cancelled() => return Stop::Cancelled,
+        RunError::Model { source, .. } => model_kind(source, lane),
+        RunError::Answer { .. } => wrong_numbers(lane),
+        RunError::Task(_) | RunError::Choice { .. } => FaultKind::Task,
+    };
+    Fault::new(kind, error).into()
+}
