@@ -178,7 +178,7 @@ impl Store {
                 }
                 let handle = open(folder, &data(entry), Mode::Write)
                     .await
-                    .map_err(|thrown| locked(entry, &thrown))?;
+                    .map_err(|thrown| closed(entry, &thrown))?;
                 remove(folder, &mark(entry)).await.map_err(failed)?;
                 if handle.len().map_err(failed)? > entry.size {
                     handle.clear().map_err(failed)?;
@@ -217,7 +217,7 @@ impl Store {
             Self::Disk(folder) => {
                 let handle = open(folder, &mark(entry), Mode::Write)
                     .await
-                    .map_err(|thrown| locked(entry, &thrown))?;
+                    .map_err(|thrown| closed(entry, &thrown))?;
                 let written = handle
                     .clear()
                     .and_then(|()| handle.write_at(0, entry.sha256.as_bytes()));
@@ -243,7 +243,7 @@ impl Store {
                 for name in [data(entry), mark(entry)] {
                     remove(folder, &name)
                         .await
-                        .map_err(|thrown| locked(entry, &thrown))?;
+                        .map_err(|thrown| closed(entry, &thrown))?;
                 }
             }
             Self::Memory { kept, .. } => {
@@ -317,7 +317,7 @@ pub(crate) enum Unwritten {
 
 impl Unwritten {
     fn of(thrown: JsValue) -> Self {
-        match is_named(&thrown, "QuotaExceededError") {
+        match is_full(&thrown) {
             true => Self::Full,
             false => Self::Thrown(thrown),
         }
@@ -434,13 +434,17 @@ fn browser(entry: &Entry, thrown: &JsValue) -> StoreError {
     }
 }
 
-/// As [`browser`], where another tab may be the reason.
-fn locked(entry: &Entry, thrown: &JsValue) -> StoreError {
-    match is_locked(thrown) {
-        true => StoreError::Locked {
-            file: entry.file.clone(),
+/// As [`browser`], for a file that cannot be opened or removed: another tab may be the reason, or a full storage.
+fn closed(entry: &Entry, thrown: &JsValue) -> StoreError {
+    let file = entry.file.clone();
+    match thrown {
+        _ if is_locked(thrown) => StoreError::Locked { file },
+        _ if is_full(thrown) => StoreError::Full {
+            file,
+            needed: entry.size,
+            available: None,
         },
-        false => browser(entry, thrown),
+        _ => browser(entry, thrown),
     }
 }
 
@@ -448,6 +452,10 @@ fn is_named(thrown: &JsValue, name: &str) -> bool {
     thrown
         .dyn_ref::<js_sys::Error>()
         .is_some_and(|error| error.name() == name)
+}
+
+fn is_full(thrown: &JsValue) -> bool {
+    is_named(thrown, "QuotaExceededError")
 }
 
 fn is_locked(thrown: &JsValue) -> bool {
