@@ -27,7 +27,7 @@ pub enum LaneName {
 #[cfg_attr(
     feature = "typescript",
     derive(ts_rs::TS),
-    ts(export_to = "generated.ts")
+    ts(export, export_to = "generated.ts")
 )]
 #[serde(tag = "type", rename_all = "camelCase")]
 pub enum Command {
@@ -85,7 +85,7 @@ pub struct TaskRequest {
 #[cfg_attr(
     feature = "typescript",
     derive(ts_rs::TS),
-    ts(export_to = "generated.ts")
+    ts(export, export_to = "generated.ts")
 )]
 #[serde(tag = "type", rename_all = "camelCase")]
 pub enum Event {
