@@ -19,7 +19,7 @@ use crate::source::reason;
 use crate::store::{Part, Store, StoreError, Unwritten};
 
 /// Breaks in a row, without a byte in between, after which a download is given up.
-const BREAKS_MAX: u32 = 6;
+const BREAKS_MAX: u32 = 4;
 /// Wait after the first break, in ms; doubles with each that follows.
 const BACKOFF_MS: u32 = 500;
 /// Longest silence of a server, in ms.
