@@ -16,10 +16,12 @@ use crate::fault::Stop;
 use crate::protocol::{Event, Fault, FaultKind};
 use crate::registry::Entry;
 use crate::source::reason;
-use crate::store::{Part, Store, StoreError, Unwritten};
+use crate::store::{Part, Refused, Store, StoreError, refused};
 
-/// Breaks in a row, without a byte in between, after which a download is given up.
-const BREAKS_MAX: u32 = 4;
+/// Bytes that count as progress.
+const PROGRESS_BYTES_MIN: u64 = 1 << 20;
+/// Breaks in a row, without progress in between, at which a download is given up: after 8 s of waiting.
+const BREAKS_MAX: u32 = 5;
 /// Wait after the first break, in ms; doubles with each that follows.
 const BACKOFF_MS: u32 = 500;
 /// Longest silence of a server, in ms.
@@ -35,37 +37,31 @@ pub(crate) async fn fetch(desk: &Desk, store: &Store, entry: &Entry) -> Result<(
     let part = store.part(entry).await?;
     let mut download = Download {
         desk,
-        store,
         entry,
         part,
         hash: Sha256::new(),
         served: Served::Nobody,
     };
     let result = download.run().await;
-    let stored = download.part.len();
-    let closed = download.part.close();
-    match &result {
-        // Bytes that are wrong, or that fill the storage to the brim, help nobody.
-        Err(Stop::Failed(Fault {
-            kind: FaultKind::Checksum | FaultKind::Storage,
-            ..
-        })) => store.forget(entry).await?,
-        Err(_) => {}
-        Ok(()) => {
-            if let Err(error) = closed {
-                let error = store.unwritten(entry, stored, error).await;
-                store.forget(entry).await?;
-                return Err(error.into());
-            }
-            store.seal(entry).await?;
-        }
+    let written = download.part.written();
+    let result = match (result, download.part.close()) {
+        (Ok(()), Ok(())) => store.seal(entry).await.map_err(Stop::from),
+        (Ok(()), Err(error)) => Err(refused(entry, entry.size - written, error).await.into()),
+        (Err(stop), _) => Err(stop),
+    };
+    // Bytes that are wrong, or that fill the storage to the brim, help nobody.
+    if let Err(Stop::Failed(Fault {
+        kind: FaultKind::Checksum | FaultKind::Storage,
+        ..
+    })) = &result
+    {
+        store.forget(entry).await?;
     }
     result
 }
 
 struct Download<'a> {
     desk: &'a Desk,
-    store: &'a Store,
     entry: &'a Entry,
     part: Part,
     /// Of the part's bytes.
@@ -150,28 +146,25 @@ impl<'a> Download<'a> {
     ) -> Result<(), Stop> {
         let mut breaks = 0;
         let mut turn = 0;
+        let mut furthest = self.part.len();
         while self.part.len() < self.entry.size {
             let Some(&url) = urls.get(turn % urls.len().max(1)) else {
-                return Err(refused(refusals).into());
+                return Err(given_up(refusals, None).into());
             };
-            let before = self.part.len();
             match self.ask(url).await? {
                 End::Whole => {}
                 End::Refused(refusal) => refuse(url, refusal, urls, refusals),
                 End::Broken { reason, wait_ms } => {
-                    // An address that gives bytes is kept to; one that gives none makes room for the next.
-                    if self.part.len() > before {
+                    // An address that brings the file on is kept to; one that does not makes room for the next.
+                    if self.part.len() >= furthest + PROGRESS_BYTES_MIN {
+                        furthest = self.part.len();
                         breaks = 0;
                     } else {
                         turn += 1;
                     }
                     breaks += 1;
-                    if breaks > BREAKS_MAX {
-                        return Err(Fault::new(
-                            FaultKind::Network,
-                            format!("{url}: {reason}; given up after {breaks} attempts"),
-                        )
-                        .into());
+                    if breaks == BREAKS_MAX {
+                        return Err(given_up(refusals, Some((url, reason))).into());
                     }
                     self.wait(wait_ms.max(BACKOFF_MS << (breaks - 1))).await?;
                 }
@@ -280,9 +273,9 @@ impl<'a> Download<'a> {
         }
     }
 
-    async fn unwritten(&self, error: Unwritten) -> Stop {
-        let stored = self.part.len().min(self.entry.size);
-        self.store.unwritten(self.entry, stored, error).await.into()
+    async fn unwritten(&self, error: Refused) -> Stop {
+        let needed = self.entry.size - self.part.written();
+        refused(self.entry, needed, error).await.into()
     }
 
     fn report(&self) {
@@ -338,12 +331,13 @@ fn refuse<'a>(
     refusals.push((url, refusal));
 }
 
-/// No address is left.
-fn refused(refusals: &[(&str, Refusal)]) -> Fault {
-    let sentences: Vec<String> = refusals
+/// No address gives the file: those that refused it, and the one that broke last.
+fn given_up(refusals: &[(&str, Refusal)], last: Option<(&str, String)>) -> Fault {
+    let refused = refusals
         .iter()
-        .map(|(url, refusal)| format!("{url}: {refusal}"))
-        .collect();
+        .map(|(url, refusal)| format!("{url}: {refusal}"));
+    let broke = last.map(|(url, reason)| format!("{url}: {reason}, {BREAKS_MAX} times in a row"));
+    let sentences: Vec<String> = refused.chain(broke).collect();
     let kind = match refusals.iter().any(|(_, refusal)| refusal.is_other_file()) {
         true => FaultKind::Checksum,
         false => FaultKind::Network,

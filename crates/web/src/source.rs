@@ -48,7 +48,8 @@ impl Handle {
         self.0.get_size().map(|size| size as u64)
     }
 
-    /// Writes at `offset`. Returns how many bytes were taken: fewer than given when the storage is full.
+    /// Writes at `offset`. Returns how many bytes were taken: another number than given when the storage is full, fewer by the
+    /// book, 2^32 - 1 in Chromium 156.
     pub(crate) fn write_at(&self, offset: u64, bytes: &[u8]) -> Result<usize, JsValue> {
         self.0
             .write_with_u8_array_and_options(bytes, &at(offset))
@@ -73,11 +74,11 @@ impl Handle {
             let count = self
                 .0
                 .read_with_u8_array_and_options(rest, &at(offset + done as u64))
-                .map_err(failed)?;
-            if count == 0.0 {
+                .map_err(failed)? as usize;
+            if count == 0 || count > buffer.len() - done {
                 return Err(io::ErrorKind::UnexpectedEof.into());
             }
-            done += count as usize;
+            done += count;
         }
         Ok(())
     }

@@ -176,9 +176,10 @@ impl Store {
                         available,
                     });
                 }
-                let handle = open(folder, &data(entry), Mode::Write)
-                    .await
-                    .map_err(|thrown| closed(entry, &thrown))?;
+                let handle = match open(folder, &data(entry), Mode::Write).await {
+                    Ok(handle) => handle,
+                    Err(thrown) => return Err(refused(entry, needed, thrown.into()).await),
+                };
                 remove(folder, &mark(entry)).await.map_err(failed)?;
                 if handle.len().map_err(failed)? > entry.size {
                     handle.clear().map_err(failed)?;
@@ -214,21 +215,10 @@ impl Store {
     /// Marks a checkpoint as stored: whole, with the right sha256.
     pub(crate) async fn seal(&self, entry: &Entry) -> Result<(), StoreError> {
         match self {
-            Self::Disk(folder) => {
-                let handle = open(folder, &mark(entry), Mode::Write)
-                    .await
-                    .map_err(|thrown| closed(entry, &thrown))?;
-                let written = handle
-                    .clear()
-                    .and_then(|()| handle.write_at(0, entry.sha256.as_bytes()));
-                match written {
-                    Ok(count) if count == entry.sha256.len() => {
-                        handle.flush().map_err(|thrown| browser(entry, &thrown))
-                    }
-                    Ok(_) => Err(self.full(entry, 0).await),
-                    Err(thrown) => Err(self.unwritten(entry, 0, Unwritten::of(thrown)).await),
-                }
-            }
+            Self::Disk(folder) => match write_mark(folder, entry).await {
+                Ok(()) => Ok(()),
+                Err(error) => Err(refused(entry, entry.sha256.len() as u64, error).await),
+            },
             Self::Memory { kept, .. } => {
                 kept.borrow_mut().entry(entry.id.clone()).or_default().ready = true;
                 Ok(())
@@ -241,9 +231,9 @@ impl Store {
         match self {
             Self::Disk(folder) => {
                 for name in [data(entry), mark(entry)] {
-                    remove(folder, &name)
-                        .await
-                        .map_err(|thrown| closed(entry, &thrown))?;
+                    if let Err(thrown) = remove(folder, &name).await {
+                        return Err(refused(entry, 0, thrown.into()).await);
+                    }
                 }
             }
             Self::Memory { kept, .. } => {
@@ -285,42 +275,38 @@ impl Store {
         })?;
         Ok(Box::new(BlobSource::new(name, blob).map_err(failed)?))
     }
-
-    /// The error of a write, with what is free now.
-    pub(crate) async fn unwritten(
-        &self,
-        entry: &Entry,
-        stored: u64,
-        error: Unwritten,
-    ) -> StoreError {
-        match error {
-            Unwritten::Full => self.full(entry, stored).await,
-            Unwritten::Thrown(thrown) => browser(entry, &thrown),
-        }
-    }
-
-    async fn full(&self, entry: &Entry, stored: u64) -> StoreError {
-        StoreError::Full {
-            file: entry.file.clone(),
-            needed: entry.size - stored,
-            available: available().await,
-        }
-    }
 }
 
-/// Why bytes were not written.
+/// Why the storage did not do what it was asked.
 #[derive(Debug)]
-pub(crate) enum Unwritten {
+pub(crate) enum Refused {
+    /// There is no room.
     Full,
+    /// Anything else.
     Thrown(JsValue),
 }
 
-impl Unwritten {
-    fn of(thrown: JsValue) -> Self {
-        match is_full(&thrown) {
+impl From<JsValue> for Refused {
+    fn from(thrown: JsValue) -> Self {
+        match is_named(&thrown, "QuotaExceededError") {
             true => Self::Full,
             false => Self::Thrown(thrown),
         }
+    }
+}
+
+/// Has a refusal say which file it is about, and how much room is lacking for `needed` bytes.
+pub(crate) async fn refused(entry: &Entry, needed: u64, refused: Refused) -> StoreError {
+    let file = entry.file.clone();
+    match refused {
+        // Some browsers tell every page of 10 GiB, so that none can be recognised by its quota.
+        Refused::Full => StoreError::Full {
+            file,
+            needed,
+            available: available().await.filter(|available| *available < needed),
+        },
+        Refused::Thrown(thrown) if is_locked(&thrown) => StoreError::Locked { file },
+        Refused::Thrown(thrown) => browser(entry, &thrown),
     }
 }
 
@@ -342,8 +328,13 @@ impl Part {
         self.written + self.pending.len() as u64
     }
 
+    /// Bytes that reached the storage.
+    pub(crate) fn written(&self) -> u64 {
+        self.written
+    }
+
     /// Adds bytes at the end.
-    pub(crate) fn append(&mut self, bytes: &[u8]) -> Result<(), Unwritten> {
+    pub(crate) fn append(&mut self, bytes: &[u8]) -> Result<(), Refused> {
         self.pending.extend_from_slice(bytes);
         match self.pending.len() >= PIECE_BYTES {
             true => self.write(),
@@ -352,19 +343,19 @@ impl Part {
     }
 
     /// Writes what is not written yet.
-    fn write(&mut self) -> Result<(), Unwritten> {
+    fn write(&mut self) -> Result<(), Refused> {
         match &self.sink {
             Sink::Disk(handle) => {
                 let count = handle
                     .write_at(self.written, &self.pending)
-                    .map_err(Unwritten::of)?;
-                if count < self.pending.len() {
-                    return Err(Unwritten::Full);
+                    .map_err(Refused::from)?;
+                if count != self.pending.len() {
+                    return Err(Refused::Full);
                 }
             }
             Sink::Memory(blobs) => {
                 let bytes = Array::of1(&Uint8Array::from(self.pending.as_slice()));
-                let blob = Blob::new_with_u8_array_sequence(&bytes).map_err(Unwritten::Thrown)?;
+                let blob = Blob::new_with_u8_array_sequence(&bytes).map_err(Refused::Thrown)?;
                 blobs.push(&blob);
             }
         }
@@ -388,11 +379,11 @@ impl Part {
     }
 
     /// Throws away all bytes.
-    pub(crate) fn clear(&mut self) -> Result<(), Unwritten> {
+    pub(crate) fn clear(&mut self) -> Result<(), Refused> {
         self.pending.clear();
         self.written = 0;
         match &self.sink {
-            Sink::Disk(handle) => handle.clear().map_err(Unwritten::of),
+            Sink::Disk(handle) => handle.clear().map_err(Refused::from),
             Sink::Memory(blobs) => {
                 blobs.set_length(0);
                 Ok(())
@@ -401,12 +392,12 @@ impl Part {
     }
 
     /// Writes the rest and has it reach the disk.
-    pub(crate) fn close(mut self) -> Result<(), Unwritten> {
+    pub(crate) fn close(mut self) -> Result<(), Refused> {
         if !self.pending.is_empty() {
             self.write()?;
         }
         match &self.sink {
-            Sink::Disk(handle) => handle.flush().map_err(Unwritten::of),
+            Sink::Disk(handle) => handle.flush().map_err(Refused::from),
             Sink::Memory(_) => Ok(()),
         }
     }
@@ -434,28 +425,10 @@ fn browser(entry: &Entry, thrown: &JsValue) -> StoreError {
     }
 }
 
-/// As [`browser`], for a file that cannot be opened or removed: another tab may be the reason, or a full storage.
-fn closed(entry: &Entry, thrown: &JsValue) -> StoreError {
-    let file = entry.file.clone();
-    match thrown {
-        _ if is_locked(thrown) => StoreError::Locked { file },
-        _ if is_full(thrown) => StoreError::Full {
-            file,
-            needed: entry.size,
-            available: None,
-        },
-        _ => browser(entry, thrown),
-    }
-}
-
 fn is_named(thrown: &JsValue, name: &str) -> bool {
     thrown
         .dyn_ref::<js_sys::Error>()
         .is_some_and(|error| error.name() == name)
-}
-
-fn is_full(thrown: &JsValue) -> bool {
-    is_named(thrown, "QuotaExceededError")
 }
 
 fn is_locked(thrown: &JsValue) -> bool {
@@ -514,6 +487,16 @@ async fn is_marked(folder: &FileSystemDirectoryHandle, entry: &Entry) -> Result<
     };
     let text = JsFuture::from(file.text()).await?;
     Ok(text.as_string().is_some_and(|text| text == entry.sha256))
+}
+
+async fn write_mark(folder: &FileSystemDirectoryHandle, entry: &Entry) -> Result<(), Refused> {
+    let handle = open(folder, &mark(entry), Mode::Write).await?;
+    handle.clear()?;
+    let count = handle.write_at(0, entry.sha256.as_bytes())?;
+    if count != entry.sha256.len() {
+        return Err(Refused::Full);
+    }
+    Ok(handle.flush()?)
 }
 
 /// Opens a file, and makes it if it is to be written.
