@@ -109,6 +109,27 @@ test.describe('the tiny checkpoint', () => {
     expectClose(saved, await evaluate(JEOUL_BIN, JEOUL_MODEL, run));
   });
 
+  test('a lost GPU is said, and the CPU goes on', async ({ page, browser }) => {
+    await start(page);
+    await page.getByRole('radio', { name: 'GPU' }).check();
+    await page.setInputFiles('input[type=file]', JEOUL_MODEL);
+    await page.getByRole('button', { name: 'Everything' }).click();
+    await page.getByRole('button', { name: 'Weigh', exact: true }).click();
+    await expect(page.getByText(/^[1-9]\d* \/ \d+$/).first()).toBeVisible({ timeout: 60_000 });
+    const devtools = await browser.newBrowserCDPSession();
+    // It never answers: the process that would is gone.
+    void devtools.send('Browser.crashGpuProcess').catch(() => {});
+    const alert = page.getByRole('alert');
+    await expect(alert.getByRole('heading')).toHaveText(/The GPU was lost|The engine broke/, { timeout: 30_000 });
+    await alert.getByRole('button', { name: 'Close' }).click();
+    await page.getByRole('button', { name: 'Weigh again' }).click();
+    await page.getByRole('radio', { name: 'CPU' }).check();
+    await choose(page, { task: 'jeoul_science', shots: 0, limit: 1 });
+    const saved = await weigh(page);
+    expect(saved.lane.lane).toBe('cpu');
+    expect(scored(saved)).toHaveLength(1);
+  });
+
   test('a file that is no checkpoint is refused, and the next one is weighed', async ({ page }) => {
     await start(page);
     await page.setInputFiles('input[type=file]', { name: 'bad.gguf', mimeType: '', buffer: Buffer.from('GGUF\x09\x00\x00\x00') });
