@@ -500,3 +500,79 @@ fn metadata_that_make_no_network_are_rejected() {
         "metadata `tokenizer.ggml.tokens` is missing; it must be a list of strings",
     );
 }
+
+/// A network of one layer, three tokens and width 32, whose tensors are `tensors`.
+fn network(tensors: &[(&str, &[u64])]) -> Result<Config, ConfigError> {
+    let mut file = File::header(3, tensors.len() as u64, 8)
+        .key("general.architecture", STRING)
+        .string("llama")
+        .key("tokenizer.ggml.tokens", ARRAY)
+        .u32(STRING)
+        .u64(3)
+        .string("a")
+        .string("b")
+        .string("ab");
+    for (key, value) in [
+        ("attention.head_count", 2),
+        ("block_count", 1),
+        ("context_length", 8),
+        ("embedding_length", 32),
+        ("feed_forward_length", 64),
+    ] {
+        file = file.key(&format!("llama.{key}"), U32).u32(value);
+    }
+    file = file
+        .key("llama.attention.layer_norm_rms_epsilon", 6)
+        .u32(1e-5_f32.to_bits());
+    let mut offset = 0;
+    for (name, dims) in tensors {
+        file = file.tensor(name, dims, 0, offset);
+        offset += (dims.iter().product::<u64>() * 4).next_multiple_of(32);
+    }
+    Config::read(&file.data(offset as usize).read().expect("a sound file"))
+}
+
+/// All tensors of [`network`], with `change` made to one of them.
+fn tensors_but(name: &str, dims: Option<&'static [u64]>) -> Vec<(&'static str, &'static [u64])> {
+    let all: [(&str, &[u64]); 11] = [
+        ("token_embd.weight", &[32, 3]),
+        ("output_norm.weight", &[32]),
+        ("blk.0.attn_norm.weight", &[32]),
+        ("blk.0.attn_q.weight", &[32, 32]),
+        ("blk.0.attn_k.weight", &[32, 32]),
+        ("blk.0.attn_v.weight", &[32, 32]),
+        ("blk.0.attn_output.weight", &[32, 32]),
+        ("blk.0.ffn_norm.weight", &[32]),
+        ("blk.0.ffn_gate.weight", &[32, 64]),
+        ("blk.0.ffn_up.weight", &[32, 64]),
+        ("blk.0.ffn_down.weight", &[64, 32]),
+    ];
+    all.into_iter()
+        .filter_map(|(found, own)| match found == name {
+            true => dims.map(|dims| (found, dims)),
+            false => Some((found, own)),
+        })
+        .collect()
+}
+
+#[test]
+fn tensors_that_do_not_fit_the_metadata_are_rejected() {
+    assert!(network(&tensors_but("", None)).is_ok());
+    let refuse = |name, dims| {
+        network(&tensors_but(name, dims))
+            .expect_err("no network")
+            .to_string()
+    };
+    assert_eq!(
+        refuse("token_embd.weight", Some(&[32, 4])),
+        "`tokenizer.ggml.tokens` has 3 tokens, but `token_embd.weight` has 4 rows"
+    );
+    assert_eq!(
+        refuse("blk.0.ffn_up.weight", None),
+        "tensor `blk.0.ffn_up.weight` is missing; a network of 1 layers needs it"
+    );
+    assert_eq!(
+        refuse("blk.0.attn_k.weight", Some(&[32, 16])),
+        "tensor `blk.0.attn_k.weight` has dimensions [32, 16]; the metadata asks for [32, 32]"
+    );
+}
