@@ -12,11 +12,13 @@ use web_sys::{AbortController, ReadableStreamDefaultReader, RequestCache};
 
 use crate::answer::{Answer, Refusal, Verdict, judge};
 use crate::desk::Desk;
+use crate::disk::Refused;
 use crate::fault::Stop;
+use crate::part::Part;
 use crate::protocol::{Event, Fault, FaultKind};
 use crate::registry::Entry;
 use crate::source::reason;
-use crate::store::{Part, Refused, Store, StoreError, refused};
+use crate::store::{Store, StoreError, refused};
 
 /// Bytes that count as progress.
 const PROGRESS_BYTES_MIN: u64 = 1 << 20;

@@ -102,3 +102,89 @@ pub fn run_stop(error: RunError<ModelError>, lane: Lane) -> Stop {
     };
     Fault::new(kind, error).into()
 }
+
+#[cfg(test)]
+mod tests {
+    use std::io::{Error, ErrorKind};
+
+    use super::*;
+
+    #[track_caller]
+    fn kind(stop: Stop) -> FaultKind {
+        match stop {
+            Stop::Failed(fault) => fault.kind,
+            Stop::Cancelled => panic!("cancelled"),
+        }
+    }
+
+    fn unreadable(kind: ErrorKind) -> ModelError {
+        let (file, tensor) = ("a.gguf".to_owned(), "output.weight".to_owned());
+        let error = Error::from(kind);
+        ModelError::Checkpoint(CheckpointError::Io {
+            file,
+            tensor,
+            at: 0,
+            bytes: 1,
+            error,
+        })
+    }
+
+    fn in_run(source: ModelError) -> RunError<ModelError> {
+        RunError::Model {
+            task: "t".into(),
+            doc_id: 3,
+            source,
+        }
+    }
+
+    #[test]
+    fn a_cancel_is_no_failure() {
+        let stopped = model_stop(ModelError::Cancelled, Lane::Cpu);
+        assert!(matches!(stopped, Stop::Cancelled));
+        let stopped = run_stop(in_run(ModelError::Cancelled), Lane::Cpu);
+        assert!(matches!(stopped, Stop::Cancelled));
+    }
+
+    #[test]
+    fn a_file_that_does_not_fit_is_not_called_bad() {
+        let stop = model_stop(unreadable(ErrorKind::OutOfMemory), Lane::Cpu);
+        assert_eq!(kind(stop), FaultKind::Memory);
+        let stop = model_stop(unreadable(ErrorKind::UnexpectedEof), Lane::Cpu);
+        assert_eq!(kind(stop), FaultKind::BadCheckpoint);
+    }
+
+    #[test]
+    fn impossible_numbers_are_the_gpus_fault_or_else_the_weights() {
+        let impossible = || ModelError::NotAProbability {
+            request: 0,
+            found: f32::NAN,
+        };
+        assert_eq!(
+            kind(model_stop(impossible(), Lane::Gpu)),
+            FaultKind::GpuWrong
+        );
+        assert_eq!(
+            kind(run_stop(in_run(impossible()), Lane::Cpu)),
+            FaultKind::BadCheckpoint
+        );
+    }
+
+    #[test]
+    fn a_lost_gpu_in_a_run_keeps_its_document() {
+        let reason = "device lost".to_owned();
+        let Stop::Failed(fault) = run_stop(
+            in_run(ModelError::Device {
+                lane: Lane::Gpu,
+                reason,
+            }),
+            Lane::Gpu,
+        ) else {
+            panic!("cancelled");
+        };
+        assert_eq!(fault.kind, FaultKind::Gpu);
+        assert_eq!(
+            fault.detail,
+            "task `t`, document 3: the gpu lane failed: device lost"
+        );
+    }
+}

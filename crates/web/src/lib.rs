@@ -1,8 +1,9 @@
 //! The worker side of the page. Thin: translates, never decides.
 //!
 //! Page and worker speak [`protocol`]. In the browser the module exports `serve`, which answers commands one at a time: `session`
-//! does them, `desk` reports and lets them be stopped, `download` and `store` bring checkpoints into the browser, `source` reads
-//! them. What needs no browser is built and tested natively too: the [`registry`], the [`answer`]s of servers, the [`fault`]s.
+//! does them, `desk` reports and lets them be stopped, `download` brings checkpoints into the `store` (`part` by part, on `disk`
+//! or in memory), `source` reads them. What needs no browser is built and tested natively too: the [`registry`], the [`answer`]s
+//! of servers, the [`fault`]s.
 
 pub mod answer;
 pub mod fault;
@@ -12,7 +13,11 @@ pub mod registry;
 #[cfg(target_family = "wasm")]
 mod desk;
 #[cfg(target_family = "wasm")]
+mod disk;
+#[cfg(target_family = "wasm")]
 mod download;
+#[cfg(target_family = "wasm")]
+mod part;
 #[cfg(target_family = "wasm")]
 mod session;
 #[cfg(target_family = "wasm")]

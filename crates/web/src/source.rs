@@ -6,15 +6,16 @@ use std::io;
 
 use jeoul_checkpoint::ByteSource;
 use js_sys::Uint8Array;
-use wasm_bindgen::JsValue;
-use web_sys::{Blob, FileReaderSync, FileSystemReadWriteOptions, FileSystemSyncAccessHandle};
+use wasm_bindgen::{JsCast, JsValue};
+use web_sys::{Blob, FileReaderSync};
+
+use crate::disk::Handle;
 
 /// Largest piece of a blob that is read at once, in bytes: it lies in the browser's memory beside the copy in ours.
 const PIECE_BYTES_MAX: usize = 1 << 20;
 
 /// Name and message of what JavaScript threw.
 pub(crate) fn reason(thrown: &JsValue) -> String {
-    use wasm_bindgen::JsCast;
     match thrown.dyn_ref::<js_sys::Error>() {
         Some(error) => format!(
             "{}: {}",
@@ -25,69 +26,9 @@ pub(crate) fn reason(thrown: &JsValue) -> String {
     }
 }
 
-fn failed(thrown: JsValue) -> io::Error {
+/// What JavaScript threw, as an error of a read.
+pub(crate) fn failed(thrown: JsValue) -> io::Error {
     io::Error::other(reason(&thrown))
-}
-
-/// A file in the browser's storage, open; closed when dropped.
-pub(crate) struct Handle(FileSystemSyncAccessHandle);
-
-impl Drop for Handle {
-    fn drop(&mut self) {
-        self.0.close();
-    }
-}
-
-impl Handle {
-    pub(crate) fn new(handle: FileSystemSyncAccessHandle) -> Self {
-        Self(handle)
-    }
-
-    /// Bytes of the file.
-    pub(crate) fn len(&self) -> Result<u64, JsValue> {
-        self.0.get_size().map(|size| size as u64)
-    }
-
-    /// Writes at `offset`. Returns how many bytes were taken: another number than given when the storage is full, fewer by the
-    /// book, 2^32 - 1 in Chromium 156.
-    pub(crate) fn write_at(&self, offset: u64, bytes: &[u8]) -> Result<usize, JsValue> {
-        self.0
-            .write_with_u8_array_and_options(bytes, &at(offset))
-            .map(|count| count as usize)
-    }
-
-    /// Makes the file empty.
-    pub(crate) fn clear(&self) -> Result<(), JsValue> {
-        self.0.truncate_with_u32(0)
-    }
-
-    /// Has what was written reach the disk.
-    pub(crate) fn flush(&self) -> Result<(), JsValue> {
-        self.0.flush()
-    }
-
-    /// Fills `buffer` from `offset` on, or fails.
-    pub(crate) fn read_at(&self, offset: u64, buffer: &mut [u8]) -> io::Result<()> {
-        let mut done = 0;
-        while done < buffer.len() {
-            let rest = &mut buffer[done..];
-            let count = self
-                .0
-                .read_with_u8_array_and_options(rest, &at(offset + done as u64))
-                .map_err(failed)? as usize;
-            if count == 0 || count > buffer.len() - done {
-                return Err(io::ErrorKind::UnexpectedEof.into());
-            }
-            done += count;
-        }
-        Ok(())
-    }
-}
-
-fn at(offset: u64) -> FileSystemReadWriteOptions {
-    let options = FileSystemReadWriteOptions::new();
-    options.set_at(offset as f64);
-    options
 }
 
 /// A stored checkpoint.
