@@ -1,9 +1,12 @@
 // The page's side of the worker: one command at a time, a certain cancel, and a fresh worker after a broken one.
-import type { Command, Event, LaneName } from './generated';
+import type { Command, Event, FaultKind, LaneName } from './generated';
 import { failed, isLast, isMessage, type LastEvent } from './message';
 
 /** Time in which the engine may stop by itself before its worker is ended, in ms. */
 export const CANCEL_MS = 900;
+
+/** Failures after which a fresh worker must take over. */
+const ENDS_WORKER: FaultKind[] = ['engine', 'gpu'];
 
 /** What of `Worker` is used; tests bring their own. */
 export type WorkerLike = Pick<Worker, 'onmessage' | 'onmessageerror' | 'onerror' | 'postMessage' | 'terminate'>;
@@ -91,8 +94,8 @@ export class Engine {
     const call = this.#calls[0];
     if (call?.id !== data.id) return; // the answer to a cancel, or a late word of a command that ended
     if (!isLast(data.event)) return call.onEvent(data.event);
-    // After its own report of a broken engine a worker cannot be trusted with the next command.
-    if (data.event.type === 'failed' && data.event.fault.kind === 'engine') return this.#stop(data.event);
+    // A broken engine cannot be trusted with the next command, and a lost GPU cannot be had again in the same worker.
+    if (data.event.type === 'failed' && ENDS_WORKER.includes(data.event.fault.kind)) return this.#stop(data.event);
     this.#end(data.event);
   }
 
