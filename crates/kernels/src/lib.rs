@@ -10,7 +10,6 @@
 pub mod ops;
 pub mod weight;
 
-#[cfg(feature = "cpu")]
 pub mod cpu;
 #[cfg(feature = "gpu")]
 pub mod gpu;

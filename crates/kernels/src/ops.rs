@@ -12,7 +12,7 @@ use burn::tensor::{Int, Tensor};
 use crate::{Format, Weight};
 
 /// What a decoder needs beyond Burn's own operations.
-#[backend_extension(Cube: cfg(feature = "gpu"), Flex: cfg(feature = "cpu"))]
+#[backend_extension(Cube: cfg(feature = "gpu"), Flex)]
 pub trait LanguageOps: Backend {
     /// See [`embed`].
     fn embed(

@@ -135,12 +135,9 @@ pub struct WeightBuilder {
 }
 
 enum Store {
-    #[cfg(feature = "cpu")]
     Cpu(crate::cpu::pack::Panels, Device),
     #[cfg(feature = "gpu")]
     Gpu(Box<crate::gpu::pack::Buffers>),
-    #[cfg(not(any(feature = "cpu", feature = "gpu")))]
-    None,
 }
 
 impl WeightBuilder {
@@ -154,12 +151,9 @@ impl WeightBuilder {
             "a row of {k} weights does not divide into blocks of {BLOCK}"
         );
         let store = match processor {
-            #[cfg(feature = "cpu")]
             Processor::Cpu(device) => {
                 Store::Cpu(crate::cpu::pack::Panels::new(format, n, k), device.clone())
             }
-            #[cfg(not(feature = "cpu"))]
-            Processor::Cpu(_) => Store::None,
             #[cfg(feature = "gpu")]
             Processor::Gpu(device) => Store::Gpu(Box::new(crate::gpu::pack::Buffers::new(
                 format, n, k, device,
@@ -184,12 +178,9 @@ impl WeightBuilder {
         assert_eq!(rows.len(), count * self.k);
         assert!(self.rows_done.is_multiple_of(ROWS_PER_PUSH) && self.rows_done + count <= self.n);
         match &mut self.store {
-            #[cfg(feature = "cpu")]
             Store::Cpu(panels, _) => panels.push(self.rows_done, rows),
             #[cfg(feature = "gpu")]
             Store::Gpu(buffers) => buffers.push(self.rows_done, rows),
-            #[cfg(not(any(feature = "cpu", feature = "gpu")))]
-            Store::None => {}
         }
         self.rows_done += count;
     }
@@ -201,7 +192,6 @@ impl WeightBuilder {
     pub fn finish(self) -> Weight {
         assert_eq!(self.rows_done, self.n);
         match self.store {
-            #[cfg(feature = "cpu")]
             Store::Cpu(panels, device) => {
                 let (quants, scales) = panels.into_tensors(&device);
                 Weight {
@@ -223,8 +213,6 @@ impl WeightBuilder {
                     k: self.k,
                 }
             }
-            #[cfg(not(any(feature = "cpu", feature = "gpu")))]
-            Store::None => unreachable!("built without a lane"),
         }
     }
 }
