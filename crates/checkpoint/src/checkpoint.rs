@@ -89,8 +89,8 @@ pub struct Checkpoint<S> {
 impl<S: ByteSource> Checkpoint<S> {
     /// Reads and checks all but the weights.
     ///
-    /// Whatever the bytes: no panic, a typed error that names file, field and place, and no allocation beyond a small multiple
-    /// (four, for a list of empty strings) of the bytes that the header really has.
+    /// Whatever the bytes: no panic, a typed error that names file, field and place, at most 64 MiB of header read, and no
+    /// more memory than ten times the bytes that the file really has, plus 8 MiB (`tests/allocation.rs`).
     pub fn open(source: S) -> Result<Self, CheckpointError> {
         let file = || source.name().to_owned();
         let gguf = Gguf::read(&source).map_err(|error| CheckpointError::Gguf {
@@ -241,7 +241,16 @@ impl<S: ByteSource> Checkpoint<S> {
     pub fn read_f32(&self, tensor: &TensorInfo) -> Result<Vec<f32>, CheckpointError> {
         let mut bytes = Vec::new();
         self.read_rows(tensor, 0..tensor.rows(), &mut bytes)?;
-        let mut weights = vec![0.0; tensor.elements() as usize];
+        // More weights than bytes: they may not fit where the bytes did.
+        let elements = tensor.elements();
+        let length = usize::try_from(elements).map_err(|_| CheckpointError::Io {
+            file: self.source.name().to_owned(),
+            tensor: tensor.name.clone(),
+            at: tensor.offset,
+            bytes: elements.saturating_mul(4),
+            error: std::io::ErrorKind::OutOfMemory.into(),
+        })?;
+        let mut weights = vec![0.0; length];
         dequantize(tensor.ty, &bytes, &mut weights);
         Ok(weights)
     }
@@ -255,18 +264,13 @@ fn open_tokenizer(gguf: &Gguf, file: &dyn Fn() -> String) -> Result<Tokenizer, C
     };
     let vocabulary = Vocabulary {
         model: keys.string("tokenizer.ggml.model").map_err(config)?,
-        pre: keys
-            .optional_string("tokenizer.ggml.pre")
-            .map_err(config)?
-            .unwrap_or("default"),
+        pre: keys.string("tokenizer.ggml.pre").map_err(config)?,
         tokens: keys.tokens().map_err(config)?,
         merges: keys.strings("tokenizer.ggml.merges").map_err(config)?,
         types: &keys.integers("tokenizer.ggml.token_type").map_err(config)?,
         bos: keys.token("tokenizer.ggml.bos_token_id").map_err(config)?,
         eos: keys.token("tokenizer.ggml.eos_token_id").map_err(config)?,
-        add_bos: keys
-            .flag_or("tokenizer.ggml.add_bos_token", false)
-            .map_err(config)?,
+        add_bos: keys.flag("tokenizer.ggml.add_bos_token").map_err(config)?,
     };
     Tokenizer::new(&vocabulary).map_err(|error| CheckpointError::Tokenizer {
         file: file(),

@@ -1,6 +1,9 @@
 //! The network's shape, out of the metadata, and checked against the tensors that are there.
 
+use std::collections::BTreeMap;
+
 use crate::gguf::{Gguf, TensorInfo};
+use crate::text::shown;
 use crate::value::{Array, Value};
 
 /// Architectures that are computed.
@@ -60,6 +63,16 @@ pub enum ConfigError {
         /// What it must hold.
         allowed: &'static str,
     },
+    /// A way of computing that is not implemented; to ignore it would give other scores.
+    #[error("metadata `{key}` is {found}; computed is {allowed}")]
+    Unsupported {
+        /// The key.
+        key: String,
+        /// What it asks for.
+        found: String,
+        /// What can be had.
+        allowed: &'static str,
+    },
     /// An architecture that is not computed.
     #[error("`general.architecture` is `{found}`; computed are {allowed}")]
     Architecture {
@@ -83,6 +96,18 @@ pub enum ConfigError {
     MissingTensor {
         /// Its name.
         tensor: String,
+        /// Layers declared.
+        layers: usize,
+    },
+    /// A tensor that the network would not use.
+    #[error(
+        "tensor `{tensor}` has no place in a network of architecture `{architecture}` with {layers} layers; without it scores would be wrong"
+    )]
+    UnusedTensor {
+        /// Its name.
+        tensor: String,
+        /// `general.architecture`.
+        architecture: String,
         /// Layers declared.
         layers: usize,
     },
@@ -112,10 +137,12 @@ impl Config {
     /// Reads and checks the shape of a network.
     pub fn read(gguf: &Gguf) -> Result<Self, ConfigError> {
         let keys = Keys(gguf);
+        keys.only("general.type", "model", "a `model`")?;
+        keys.only("split.count", "1", "a checkpoint in one file")?;
         let architecture = keys.string("general.architecture")?;
         if architecture != "llama" {
             return Err(ConfigError::Architecture {
-                found: architecture.to_owned(),
+                found: shown(architecture),
                 allowed: ARCHITECTURES,
             });
         }
@@ -149,6 +176,19 @@ impl Config {
                 allowed: format!("even and at most the head's {head_dim}"),
             });
         }
+        if gguf.value(&key("attention.value_length")).is_some() {
+            let value_dim = keys.count(&key("attention.value_length"), WIDTH_MAX)?;
+            if value_dim != head_dim {
+                return Err(ConfigError::Number {
+                    key: key("attention.value_length"),
+                    found: value_dim.to_string(),
+                    allowed: format!("the head's {head_dim}"),
+                });
+            }
+        }
+        keys.only(&key("expert_count"), "0", "a network without experts")?;
+        keys.unscaled_rope(&key("rope.scaling.type"), &key("rope.scaling.factor"))?;
+        keys.unscaled_rope(&key("rope.scaling.type"), &key("rope.scale_linear"))?;
         let vocab_size = keys.tokens()?.len();
         let config = Self {
             architecture: architecture.to_owned(),
@@ -168,24 +208,9 @@ impl Config {
         Ok(config)
     }
 
-    /// Every tensor the network needs, in its shape.
+    /// Every tensor the network needs is there, in its shape, and none besides: one left out would change the scores.
     fn check_tensors(&self, gguf: &Gguf) -> Result<(), ConfigError> {
-        let (d, ffn) = (
-            self.embedding_length as u64,
-            self.feed_forward_length as u64,
-        );
-        let (query, key) = (
-            (self.heads * self.head_dim) as u64,
-            (self.kv_heads * self.head_dim) as u64,
-        );
         let vocabulary = self.vocab_size as u64;
-        let need = |name: &str, allowed: &[u64]| match gguf.tensor(name) {
-            None => Err(ConfigError::MissingTensor {
-                tensor: name.to_owned(),
-                layers: self.layers,
-            }),
-            Some(info) => check_shape(info, allowed),
-        };
         let embedding = gguf.tensor("token_embd.weight");
         if let Some(rows) = embedding
             .map(TensorInfo::rows)
@@ -196,29 +221,79 @@ impl Config {
                 allowed: rows,
             });
         }
-        need("token_embd.weight", &[d, vocabulary])?;
-        need("output_norm.weight", &[d])?;
-        if let Some(info) = gguf.tensor("output.weight") {
-            check_shape(info, &[d, vocabulary])?;
+        let uses = self.uses();
+        for (name, use_) in &uses {
+            match gguf.tensor(name) {
+                Some(info) => check_shape(info, &use_.dims)?,
+                None if use_.optional => {}
+                None => {
+                    return Err(ConfigError::MissingTensor {
+                        tensor: name.clone(),
+                        layers: self.layers,
+                    });
+                }
+            }
         }
-        if let Some(info) = gguf.tensor("rope_freqs.weight") {
-            check_shape(info, &[self.rope_dimensions as u64 / 2])?;
+        match gguf.tensors().iter().find(|t| !uses.contains_key(&t.name)) {
+            None => Ok(()),
+            Some(unused) => Err(ConfigError::UnusedTensor {
+                tensor: shown(&unused.name),
+                architecture: self.architecture.clone(),
+                layers: self.layers,
+            }),
         }
-        for i in 0..self.layers {
-            let need =
-                |part: &str, allowed: &[u64]| need(&format!("blk.{i}.{part}.weight"), allowed);
-            need("attn_norm", &[d])?;
-            need("attn_q", &[d, query])?;
-            need("attn_k", &[d, key])?;
-            need("attn_v", &[d, key])?;
-            need("attn_output", &[query, d])?;
-            need("ffn_norm", &[d])?;
-            need("ffn_gate", &[d, ffn])?;
-            need("ffn_up", &[d, ffn])?;
-            need("ffn_down", &[ffn, d])?;
-        }
-        Ok(())
     }
+
+    /// The tensors the network uses, by name.
+    fn uses(&self) -> BTreeMap<String, Use> {
+        // Not multiplied as `usize`: two widths of 2^20 overflow its 32 bits in a browser.
+        let [d, ffn, heads, kv_heads, head_dim] = [
+            self.embedding_length,
+            self.feed_forward_length,
+            self.heads,
+            self.kv_heads,
+            self.head_dim,
+        ]
+        .map(|count| count as u64);
+        let (query, key) = (heads * head_dim, kv_heads * head_dim);
+        let vocabulary = self.vocab_size as u64;
+        let mut uses = BTreeMap::new();
+        let mut add = |name: String, dims: &[u64], optional| {
+            let dims = dims.to_vec();
+            uses.insert(name, Use { dims, optional })
+        };
+        add("token_embd.weight".to_owned(), &[d, vocabulary], false);
+        add("output_norm.weight".to_owned(), &[d], false);
+        // Without it the head is the embedding.
+        add("output.weight".to_owned(), &[d, vocabulary], true);
+        // Factors that Llama 3.1 divides the angles' frequencies by.
+        let angles = self.rope_dimensions as u64 / 2;
+        add("rope_freqs.weight".to_owned(), &[angles], true);
+        for layer in 0..self.layers {
+            for (part, dims) in [
+                ("attn_norm", [d].as_slice()),
+                ("attn_q", &[d, query]),
+                ("attn_k", &[d, key]),
+                ("attn_v", &[d, key]),
+                ("attn_output", &[query, d]),
+                ("ffn_norm", &[d]),
+                ("ffn_gate", &[d, ffn]),
+                ("ffn_up", &[d, ffn]),
+                ("ffn_down", &[ffn, d]),
+            ] {
+                add(format!("blk.{layer}.{part}.weight"), dims, false);
+            }
+        }
+        uses
+    }
+}
+
+/// A tensor as the network uses it.
+struct Use {
+    /// Columns, rows.
+    dims: Vec<u64>,
+    /// Whether the network can do without.
+    optional: bool,
 }
 
 /// A shape but for dimensions of 1 at its end.
@@ -230,7 +305,7 @@ fn check_shape(info: &TensorInfo, allowed: &[u64]) -> Result<(), ConfigError> {
     match core == allowed && rest.iter().all(|&dim| dim == 1) {
         true => Ok(()),
         false => Err(ConfigError::TensorShape {
-            tensor: info.name.clone(),
+            tensor: shown(&info.name),
             found: info.dims.clone(),
             allowed: allowed.to_vec(),
         }),
@@ -263,14 +338,14 @@ impl<'a> Keys<'a> {
         }
     }
 
-    pub(crate) fn optional_string(&self, key: &str) -> Result<Option<&'a str>, ConfigError> {
+    fn optional_string(&self, key: &str) -> Result<Option<&'a str>, ConfigError> {
         self.0.value(key).map(|_| self.string(key)).transpose()
     }
 
-    pub(crate) fn flag_or(&self, key: &str, default: bool) -> Result<bool, ConfigError> {
+    pub(crate) fn flag(&self, key: &str) -> Result<Option<bool>, ConfigError> {
         match self.0.value(key) {
-            None => Ok(default),
-            Some(Value::Bool(flag)) => Ok(*flag),
+            None => Ok(None),
+            Some(Value::Bool(flag)) => Ok(Some(*flag)),
             Some(other) => Err(Self::kind(key, other, "a flag")),
         }
     }
@@ -311,7 +386,13 @@ impl<'a> Keys<'a> {
     pub(crate) fn token(&self, key: &str) -> Result<Option<u32>, ConfigError> {
         match self.0.value(key) {
             None => Ok(None),
-            Some(_) => Ok(u32::try_from(self.integer(key)?).ok()),
+            Some(_) => {
+                let found = self.integer(key)?;
+                let id = u32::try_from(found);
+                let allowed = || format!("at most {}", u32::MAX);
+                id.map(Some)
+                    .map_err(|_| Self::number(key, &found, allowed()))
+            }
         }
     }
 
@@ -370,10 +451,53 @@ impl<'a> Keys<'a> {
             return Ok(default);
         }
         match self.need(key, "a float")? {
-            // Metadata are f32 already; an f64 loses what no weight would notice.
-            Value::Float(value) if value.is_finite() && *value > 0.0 => Ok(*value as f32),
-            Value::Float(value) => Err(Self::number(key, value, "finite and above 0".to_owned())),
+            Value::Float(value) => {
+                // Metadata are f32 already; an f64 loses what no weight would notice.
+                #[allow(clippy::cast_possible_truncation, reason = "checked below")]
+                let narrow = *value as f32;
+                match narrow.is_finite() && narrow > 0.0 {
+                    true => Ok(narrow),
+                    false => Err(Self::number(key, value, "finite and above 0".to_owned())),
+                }
+            }
             other => Err(Self::kind(key, other, "a float")),
+        }
+    }
+
+    /// The key, where it is there, says `only`.
+    fn only(&self, key: &str, only: &str, allowed: &'static str) -> Result<(), ConfigError> {
+        let found = match self.0.value(key) {
+            None => return Ok(()),
+            Some(Value::String(text)) => text.clone(),
+            Some(Value::Unsigned(number)) => number.to_string(),
+            Some(Value::Signed(number)) => number.to_string(),
+            Some(other) => other.kind().to_owned(),
+        };
+        match found == only {
+            true => Ok(()),
+            false => Err(ConfigError::Unsupported {
+                key: key.to_owned(),
+                found: format!("`{}`", shown(&found)),
+                allowed,
+            }),
+        }
+    }
+
+    /// Angles are not stretched beyond what `rope_freqs.weight` does: the factor is 1, or 0 or absent, which mean the same.
+    fn unscaled_rope(&self, type_key: &str, factor_key: &str) -> Result<(), ConfigError> {
+        if self.optional_string(type_key)? == Some("none") {
+            return Ok(());
+        }
+        let allowed = "a rotary embedding without scaling, a factor of 1";
+        match self.0.value(factor_key) {
+            None => Ok(()),
+            Some(Value::Float(factor)) if [0.0, 1.0].contains(factor) => Ok(()),
+            Some(Value::Float(factor)) => Err(ConfigError::Unsupported {
+                key: factor_key.to_owned(),
+                found: factor.to_string(),
+                allowed,
+            }),
+            Some(other) => Err(Self::kind(factor_key, other, "a float")),
         }
     }
 }

@@ -3,12 +3,17 @@
 //! Specification: <https://github.com/ggml-org/ggml/blob/master/docs/gguf.md>. Counts and offsets stay `u64`, all arithmetic on them is
 //! checked, and nothing is allocated before the file has shown enough bytes for it.
 
+mod error;
+
 use std::collections::HashMap;
 
 use crate::ggml::{TensorType, unsupported_name};
 use crate::reader::Reader;
 use crate::source::ByteSource;
+use crate::text::shown;
 use crate::value::{Array, Scalar, Value};
+
+pub use error::GgufError;
 
 /// Least bytes of a metadata entry: key length 8, type 4, value 1.
 const ENTRY_BYTES_MIN: u64 = 13;
@@ -20,253 +25,18 @@ const STRING_BYTES_MIN: u64 = 8;
 const KEY_BYTES_MAX: u64 = 65_535;
 /// Longest tensor name; ggml allows 63.
 const NAME_BYTES_MAX: u64 = 127;
-/// Entries of a list: 64 times the largest vocabulary known.
-const LIST_MAX: u64 = 1 << 24;
-/// Tensors of a file: a hundred times what the largest network has.
-const TENSORS_MAX: u64 = 1 << 17;
+/// Entries of a list: 8 times the merges of the largest vocabulary known.
+const LIST_MAX: u64 = 1 << 22;
+/// Metadata entries: real files have some 40.
+const ENTRIES_MAX: u64 = 4_096;
+/// Tensors of a file: networks of 126 layers have 1,137.
+const TENSORS_MAX: u64 = 20_000;
 /// Dimensions of a tensor, ggml's limit.
 const DIMENSIONS_MAX: u32 = 4;
 /// Where tensor data begins is a multiple of this, unless `general.alignment` says otherwise.
 const ALIGNMENT_DEFAULT: u64 = 32;
 /// Largest alignment: nothing aligns to more than a page of 64 KiB.
 const ALIGNMENT_MAX: u64 = 1 << 16;
-
-/// Why bytes are no GGUF file that can be read. Offsets count from the start of the file.
-#[derive(Debug, thiserror::Error)]
-pub enum GgufError {
-    /// No byte at all.
-    #[error("the file is empty; a GGUF file begins with the bytes `GGUF`")]
-    Empty,
-    /// Another kind of file.
-    #[error(
-        "`magic` at byte 0 is {found:02x?}, {looks_like}; a GGUF file begins with `GGUF`, {allowed:02x?}"
-    )]
-    Magic {
-        /// First four bytes.
-        found: [u8; 4],
-        /// What begins like that.
-        looks_like: &'static str,
-        /// `GGUF`.
-        allowed: [u8; 4],
-    },
-    /// A version that is not read.
-    #[error("`version` at byte 4 is {found}{hint}; versions 2 and 3 are read")]
-    Version {
-        /// The version.
-        found: u32,
-        /// What that means, if anything.
-        hint: &'static str,
-    },
-    /// The file ends too early.
-    #[error("`{field}` at byte {at} needs {found} bytes; the file has {left} left")]
-    Truncated {
-        /// What was to be read.
-        field: String,
-        /// Where.
-        at: u64,
-        /// Bytes needed.
-        found: u64,
-        /// Bytes there.
-        left: u64,
-    },
-    /// More entries than the rest of the file could hold.
-    #[error(
-        "`{field}` at byte {at} declares {found} entries; the {left} bytes left hold at most {allowed}"
-    )]
-    Count {
-        /// Which count.
-        field: String,
-        /// Where.
-        at: u64,
-        /// Entries declared.
-        found: u64,
-        /// Bytes left.
-        left: u64,
-        /// Entries that could be.
-        allowed: u64,
-    },
-    /// Longer than anything real.
-    #[error("`{field}` at byte {at} has length {found}; at most {allowed} is read")]
-    TooLong {
-        /// What is too long.
-        field: String,
-        /// Where.
-        at: u64,
-        /// Its length.
-        found: u64,
-        /// The cap.
-        allowed: u64,
-    },
-    /// Text that is none.
-    #[error("`{field}` at byte {at} is not UTF-8")]
-    Utf8 {
-        /// Which text.
-        field: String,
-        /// First wrong byte.
-        at: u64,
-    },
-    /// A key twice.
-    #[error(
-        "key `{key}` at byte {at} stands there already, at byte {first}; each key may stand once"
-    )]
-    DuplicateKey {
-        /// The key.
-        key: String,
-        /// Second place.
-        at: u64,
-        /// First place.
-        first: u64,
-    },
-    /// A value type that GGUF does not have.
-    #[error("the value of `{key}` at byte {at} has type {found}; types are 0 to 12")]
-    ValueType {
-        /// The key.
-        key: String,
-        /// Where.
-        at: u64,
-        /// Its type.
-        found: u32,
-    },
-    /// A list of lists.
-    #[error("`{key}` at byte {at} is a list of lists; lists hold numbers or strings")]
-    Nested {
-        /// The key.
-        key: String,
-        /// Where.
-        at: u64,
-    },
-    /// A flag that is neither 0 nor 1.
-    #[error("the flag `{key}` at byte {at} is {found}; flags are 0 or 1")]
-    Flag {
-        /// The key.
-        key: String,
-        /// Where.
-        at: u64,
-        /// Its byte.
-        found: u8,
-    },
-    /// An alignment that is no power of two.
-    #[error(
-        "`general.alignment` at byte {at} is {found}; it must be a power of two from 1 to 65536"
-    )]
-    Alignment {
-        /// Where.
-        at: u64,
-        /// What it is.
-        found: String,
-    },
-    /// Too many or too few dimensions.
-    #[error("tensor `{tensor}` at byte {at} has {found} dimensions; 1 to 4 are read")]
-    Dimensions {
-        /// Its name.
-        tensor: String,
-        /// Where.
-        at: u64,
-        /// Number of dimensions.
-        found: u32,
-    },
-    /// No weights, or more than 2⁶³ bytes of them.
-    #[error(
-        "tensor `{tensor}` at byte {at} has dimensions {found:?}; their product must be from 1 to 2^63 bytes"
-    )]
-    Size {
-        /// Its name.
-        tensor: String,
-        /// Where.
-        at: u64,
-        /// Its dimensions.
-        found: Vec<u64>,
-    },
-    /// A type that is not read.
-    #[error(
-        "tensor `{tensor}` at byte {at} has type {found} ({name}); F32, F16, BF16, Q4_0, Q4_1 and Q8_0 are read"
-    )]
-    TensorType {
-        /// Its name.
-        tensor: String,
-        /// Where.
-        at: u64,
-        /// ggml's number.
-        found: u32,
-        /// ggml's name.
-        name: &'static str,
-    },
-    /// A row that is no whole number of blocks.
-    #[error(
-        "tensor `{tensor}` at byte {at} has rows of {found}; {ty} needs a multiple of {allowed}"
-    )]
-    Row {
-        /// Its name.
-        tensor: String,
-        /// Where.
-        at: u64,
-        /// Length of a row.
-        found: u64,
-        /// Its type.
-        ty: &'static str,
-        /// Length of a block.
-        allowed: u64,
-    },
-    /// Data that does not begin where it may.
-    #[error(
-        "tensor `{tensor}` at byte {at} has offset {found}; it must be a multiple of {allowed}"
-    )]
-    Misaligned {
-        /// Its name.
-        tensor: String,
-        /// Where.
-        at: u64,
-        /// Offset within the tensor data.
-        found: u64,
-        /// The alignment.
-        allowed: u64,
-    },
-    /// Data beyond the end.
-    #[error(
-        "tensor `{tensor}` at byte {at} has {found} bytes from byte {begin} on; the file ends at {allowed}"
-    )]
-    PastEnd {
-        /// Its name.
-        tensor: String,
-        /// Where it is described.
-        at: u64,
-        /// Where its data begins.
-        begin: u64,
-        /// Its size in bytes.
-        found: u64,
-        /// Size of the file.
-        allowed: u64,
-    },
-    /// A tensor twice.
-    #[error("tensor `{tensor}` at byte {at} stands there already; each name may stand once")]
-    DuplicateTensor {
-        /// Its name.
-        tensor: String,
-        /// Second place.
-        at: u64,
-    },
-    /// Two tensors share bytes.
-    #[error("tensors `{tensor}` and `{other}` share the bytes from {begin} on; each has its own")]
-    Overlap {
-        /// The one that begins first.
-        tensor: String,
-        /// The other.
-        other: String,
-        /// First shared byte.
-        begin: u64,
-    },
-    /// The source failed.
-    #[error("{bytes} bytes at byte {at} could not be read: {error}")]
-    Io {
-        /// Where.
-        at: u64,
-        /// How many.
-        bytes: u64,
-        /// What the source said.
-        #[source]
-        error: std::io::Error,
-    },
-}
 
 /// One tensor of the table.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -320,7 +90,12 @@ impl Gguf {
         let mut reader = Reader::new(source);
         let version = read_preamble(&mut reader)?;
         let tensor_count = read_count(&mut reader, "tensor_count", TENSOR_BYTES_MIN, TENSORS_MAX)?;
-        let entry_count = read_count(&mut reader, "metadata_kv_count", ENTRY_BYTES_MIN, LIST_MAX)?;
+        let entry_count = read_count(
+            &mut reader,
+            "metadata_kv_count",
+            ENTRY_BYTES_MIN,
+            ENTRIES_MAX,
+        )?;
 
         let mut metadata = Vec::new();
         let mut key_index = HashMap::new();
@@ -332,7 +107,11 @@ impl Gguf {
                 .get(&key)
                 .and_then(|&index: &usize| places.get(index))
             {
-                return Err(GgufError::DuplicateKey { key, at, first });
+                return Err(GgufError::DuplicateKey {
+                    key: shown(&key),
+                    at,
+                    first,
+                });
             }
             let value = read_value(&mut reader, &key)?;
             key_index.insert(key.clone(), metadata.len());
@@ -361,7 +140,7 @@ impl Gguf {
                 .is_some()
             {
                 return Err(GgufError::DuplicateTensor {
-                    tensor: tensor.name,
+                    tensor: shown(&tensor.name),
                     at,
                 });
             }
@@ -412,6 +191,11 @@ fn read_preamble<S: ByteSource + ?Sized>(reader: &mut Reader<'_, S>) -> Result<u
             b"FUGG" => "a GGUF file with its bytes reversed",
             b"PK\x03\x04" => "a zip archive (a PyTorch checkpoint or a wheel)",
             b"<!DO" | b"<!do" | b"<htm" | b"<HTM" => "a web page",
+            b"<?xm" | [b'{', b'"' | b'\n' | b' ', ..] => {
+                "an answer of a server instead of the file"
+            }
+            [0x1f, 0x8b, ..] => "a gzip archive",
+            [0x80, 2..=5, ..] => "a Python pickle (a PyTorch checkpoint)",
             b"vers" => "a Git LFS pointer instead of the file itself",
             b"lmgg" | b"fmgg" | b"tjgg" => "a checkpoint from before GGUF",
             [_, _, _, 0] => "perhaps a safetensors file",
@@ -450,7 +234,7 @@ fn read_count<S: ByteSource + ?Sized>(
     let allowed = left / bytes_min;
     if found > allowed {
         return Err(GgufError::Count {
-            field: field.to_owned(),
+            field: shown(field),
             at,
             found,
             left,
@@ -459,7 +243,7 @@ fn read_count<S: ByteSource + ?Sized>(
     }
     if found > max {
         return Err(GgufError::TooLong {
-            field: field.to_owned(),
+            field: shown(field),
             at,
             found,
             allowed: max,
@@ -482,15 +266,17 @@ fn read_value<S: ByteSource + ?Sized>(
             let array = match reader.u32(key)? {
                 STRING => {
                     let count = read_count(reader, key, STRING_BYTES_MIN, LIST_MAX)?;
-                    Array::Strings(
-                        (0..count)
-                            .map(|_| reader.string(key))
-                            .collect::<Result<_, _>>()?,
-                    )
+                    // Room once: a list that grows as it is read would need twice as much.
+                    let room = count.min(reader.header_left() / STRING_BYTES_MIN);
+                    let mut strings = Vec::with_capacity(usize::try_from(room).unwrap_or(0));
+                    for _ in 0..count {
+                        strings.push(reader.string(key)?);
+                    }
+                    Array::Strings(strings)
                 }
                 ARRAY => {
                     return Err(GgufError::Nested {
-                        key: key.to_owned(),
+                        key: shown(key),
                         at,
                     });
                 }
@@ -527,7 +313,7 @@ fn read_value<S: ByteSource + ?Sized>(
 
 fn scalar(id: u32, key: &str, at: u64) -> Result<Scalar, GgufError> {
     Scalar::from_id(id).ok_or_else(|| GgufError::ValueType {
-        key: key.to_owned(),
+        key: shown(key),
         at,
         found: id,
     })
@@ -537,7 +323,7 @@ fn check_flag(key: &str, at: u64, found: u8) -> Result<(), GgufError> {
     match found {
         0 | 1 => Ok(()),
         _ => Err(GgufError::Flag {
-            key: key.to_owned(),
+            key: shown(key),
             at,
             found,
         }),
@@ -571,7 +357,7 @@ fn read_tensor<S: ByteSource + ?Sized>(
     let rank = reader.u32(&tensor)?;
     if rank == 0 || rank > DIMENSIONS_MAX {
         return Err(GgufError::Dimensions {
-            tensor,
+            tensor: shown(&tensor),
             at,
             found: rank,
         });
@@ -583,7 +369,7 @@ fn read_tensor<S: ByteSource + ?Sized>(
     let offset = reader.u64(&tensor)?;
     let Some(ty) = TensorType::from_id(id) else {
         return Err(GgufError::TensorType {
-            tensor,
+            tensor: shown(&tensor),
             at,
             found: id,
             name: unsupported_name(id),
@@ -592,7 +378,7 @@ fn read_tensor<S: ByteSource + ?Sized>(
     let columns = dims.first().copied().unwrap_or(1);
     if !columns.is_multiple_of(ty.block_len()) {
         return Err(GgufError::Row {
-            tensor,
+            tensor: shown(&tensor),
             at,
             found: columns,
             ty: ty.name(),
@@ -613,7 +399,7 @@ fn read_tensor<S: ByteSource + ?Sized>(
             size_bytes,
         }),
         None => Err(GgufError::Size {
-            tensor,
+            tensor: shown(&tensor),
             at,
             found: dims,
         }),
@@ -630,7 +416,7 @@ fn place(
 ) -> Result<TensorInfo, GgufError> {
     if !tensor.offset.is_multiple_of(alignment) {
         return Err(GgufError::Misaligned {
-            tensor: tensor.name,
+            tensor: shown(&tensor.name),
             at,
             found: tensor.offset,
             allowed: alignment,
@@ -644,7 +430,7 @@ fn place(
             Ok(tensor)
         }
         _ => Err(GgufError::PastEnd {
-            tensor: tensor.name,
+            tensor: shown(&tensor.name),
             at,
             begin: begin.unwrap_or(u64::MAX),
             found: tensor.size_bytes,
@@ -659,8 +445,8 @@ fn check_overlap(tensors: &[TensorInfo]) -> Result<(), GgufError> {
     for (tensor, other) in order.iter().zip(order.iter().skip(1)) {
         if other.offset < tensor.offset.saturating_add(tensor.size_bytes) {
             return Err(GgufError::Overlap {
-                tensor: tensor.name.clone(),
-                other: other.name.clone(),
+                tensor: shown(&tensor.name),
+                other: shown(&other.name),
                 begin: other.offset,
             });
         }

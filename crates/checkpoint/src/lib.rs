@@ -2,11 +2,17 @@
 //!
 //! [`Checkpoint::open`] reads and checks the header, the configuration and the tokenizer; weights are read later, by ranges, and
 //! never as a whole. No file makes it panic, and what it allocates stays within a small multiple of the header's own bytes.
+//! Counts and offsets of a file stay `u64`: `usize` has 32 bits in a browser.
 
 #![forbid(unsafe_code)]
 #![cfg_attr(
     not(test),
-    warn(clippy::indexing_slicing, clippy::unwrap_used, clippy::expect_used)
+    deny(
+        clippy::cast_possible_truncation,
+        clippy::expect_used,
+        clippy::indexing_slicing,
+        clippy::unwrap_used
+    )
 )]
 
 mod checkpoint;
@@ -15,6 +21,7 @@ mod ggml;
 mod gguf;
 mod reader;
 mod source;
+mod text;
 mod tokenizer;
 mod value;
 pub mod writer;

@@ -4,11 +4,14 @@ use std::io;
 
 use crate::gguf::GgufError;
 use crate::source::ByteSource;
+use crate::text::shown;
 
 /// Bytes of a read ahead.
 const BUFFER_BYTES: u64 = 64 << 10;
 /// Longest string: a chat template has some 10 KB, a token a few hundred bytes.
 const STRING_BYTES_MAX: u64 = 16 << 20;
+/// Longest header: a vocabulary of 262,144 tokens with its merges has 15 MB. All of it is held in memory.
+pub(crate) const HEADER_BYTES_MAX: u64 = 64 << 20;
 
 /// A place in a file.
 pub(crate) struct Reader<'a, S: ByteSource + ?Sized> {
@@ -38,6 +41,11 @@ impl<'a, S: ByteSource + ?Sized> Reader<'a, S> {
         self.source.len().saturating_sub(self.at)
     }
 
+    /// Bytes from here to where the header must have ended.
+    pub(crate) fn header_left(&self) -> u64 {
+        self.left().min(HEADER_BYTES_MAX.saturating_sub(self.at))
+    }
+
     /// The next `N` bytes of `field`.
     pub(crate) fn bytes<const N: usize>(&mut self, field: &str) -> Result<[u8; N], GgufError> {
         let mut bytes = [0; N];
@@ -60,7 +68,7 @@ impl<'a, S: ByteSource + ?Sized> Reader<'a, S> {
         self.check_left(field, at, found)?;
         if found > max {
             return Err(GgufError::TooLong {
-                field: field.to_owned(),
+                field: shown(field),
                 at,
                 found,
                 allowed: max,
@@ -68,7 +76,7 @@ impl<'a, S: ByteSource + ?Sized> Reader<'a, S> {
         }
         let bytes = self.vec(field, found)?;
         String::from_utf8(bytes).map_err(|error| GgufError::Utf8 {
-            field: field.to_owned(),
+            field: shown(field),
             at: at
                 .saturating_add(8)
                 .saturating_add(error.utf8_error().valid_up_to() as u64),
@@ -83,27 +91,29 @@ impl<'a, S: ByteSource + ?Sized> Reader<'a, S> {
     /// `count` bytes, which must be there before room is made for them.
     pub(crate) fn vec(&mut self, field: &str, count: u64) -> Result<Vec<u8>, GgufError> {
         self.check_left(field, self.at, count)?;
-        let count = usize::try_from(count).map_err(|_| GgufError::TooLong {
-            field: field.to_owned(),
-            at: self.at,
-            found: count,
-            allowed: u64::from(u32::MAX),
-        })?;
-        let mut bytes = vec![0; count];
+        let mut bytes = vec![0; length(count)?];
         self.fill(&mut bytes, field)?;
         Ok(bytes)
     }
 
     fn check_left(&self, field: &str, at: u64, needed: u64) -> Result<(), GgufError> {
-        match needed <= self.left() {
-            true => Ok(()),
-            false => Err(GgufError::Truncated {
-                field: field.to_owned(),
+        if needed > self.left() {
+            return Err(GgufError::Truncated {
+                field: shown(field),
                 at,
                 found: needed,
                 left: self.left(),
-            }),
+            });
         }
+        if needed > self.header_left() {
+            return Err(GgufError::Header {
+                field: shown(field),
+                at,
+                found: needed,
+                allowed: HEADER_BYTES_MAX,
+            });
+        }
+        Ok(())
     }
 
     fn fill(&mut self, out: &mut [u8], field: &str) -> Result<(), GgufError> {
@@ -116,12 +126,11 @@ impl<'a, S: ByteSource + ?Sized> Reader<'a, S> {
                 || start.saturating_add(out.len() as u64) > self.buffer.len() as u64
             {
                 let mut buffer = std::mem::take(&mut self.buffer);
-                // At most 64 KiB, so it fits any usize.
-                buffer.resize(self.left().min(BUFFER_BYTES) as usize, 0);
+                buffer.resize(length(self.left().min(BUFFER_BYTES))?, 0);
                 self.read(self.at, &mut buffer)?;
                 (self.buffer, self.buffer_at) = (buffer, self.at);
             }
-            let start = (self.at - self.buffer_at) as usize;
+            let start = length(self.at.wrapping_sub(self.buffer_at))?;
             if let Some(bytes) = self
                 .buffer
                 .get(start..)
@@ -143,4 +152,13 @@ impl<'a, S: ByteSource + ?Sized> Reader<'a, S> {
                 error,
             })
     }
+}
+
+/// A length within the header, which fits any `usize`.
+fn length(bytes: u64) -> Result<usize, GgufError> {
+    usize::try_from(bytes).map_err(|_| GgufError::Io {
+        at: 0,
+        bytes,
+        error: io::ErrorKind::OutOfMemory.into(),
+    })
 }

@@ -6,6 +6,8 @@
 //! Known limits: a byte of which the vocabulary has no token is left out, as Hugging Face does (SmolLM2 has no tokens
 //! for some control characters).
 
+mod error;
+
 use std::collections::HashMap;
 
 use tokenizers::models::bpe::{BPE, Vocab};
@@ -16,6 +18,10 @@ use tokenizers::pre_tokenizers::digits::Digits;
 use tokenizers::pre_tokenizers::sequence::Sequence;
 use tokenizers::pre_tokenizers::split::{Split, SplitPattern};
 use tokenizers::{AddedToken, SplitDelimiterBehavior};
+
+use crate::text::shown;
+
+pub use error::TokenizerError;
 
 /// Most characters of a text. The regex engine gives up at about 1,000,000 steps and then leaves the rest of the text
 /// in one piece without a word, so longer texts could get wrong tokens; no context here is as long as this.
@@ -48,15 +54,16 @@ const CONTROL: i32 = 3;
 /// `tokenizer.ggml.token_type` of tokens that were added to the vocabulary and stand for plain text.
 const USER_DEFINED: i32 = 4;
 
-/// Characters of a token or merge that an error message repeats.
-const SHOWN_CHARS: usize = 40;
+/// Most control and user-defined tokens, ten times what real vocabularies have: the automaton that finds them in a text
+/// takes some 450 bytes for each.
+const ADDED_MAX: usize = 1 << 14;
 
 /// What a checkpoint says about its tokenizer, as found in its metadata.
 #[derive(Clone, Copy, Debug)]
 pub struct Vocabulary<'a> {
     /// `tokenizer.ggml.model`.
     pub model: &'a str,
-    /// `tokenizer.ggml.pre`; `default` where the file has none.
+    /// `tokenizer.ggml.pre`.
     pub pre: &'a str,
     /// `tokenizer.ggml.tokens`, one per id, in GPT-2's byte alphabet.
     pub tokens: &'a [String],
@@ -68,117 +75,9 @@ pub struct Vocabulary<'a> {
     pub bos: Option<u32>,
     /// `tokenizer.ggml.eos_token_id`.
     pub eos: Option<u32>,
-    /// `tokenizer.ggml.add_bos_token`: whether texts begin with `bos`.
-    pub add_bos: bool,
-}
-
-/// Why a vocabulary is refused, or a text or token ids.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[non_exhaustive]
-pub enum TokenizerError {
-    /// Not byte-level BPE.
-    #[error("`tokenizer.ggml.model` is `{found}`; supported: {}", MODELS.join(", "))]
-    Model {
-        /// The value, shortened.
-        found: String,
-    },
-    /// A way to split text that is not known here; guessing would give other tokens than the model was trained on.
-    #[error("`tokenizer.ggml.pre` is `{found}`; supported: {}", PRE_TOKENIZERS.join(", "))]
-    Pre {
-        /// The value, shortened.
-        found: String,
-    },
-    /// No tokens at all.
-    #[error("`tokenizer.ggml.tokens` is empty; at least one token is needed")]
-    Empty,
-    /// Types that do not belong to the tokens.
-    #[error(
-        "`tokenizer.ggml.token_type` has {found} entries; `tokenizer.ggml.tokens` has {tokens}"
-    )]
-    TypeCount {
-        /// Number of types.
-        found: usize,
-        /// Number of tokens.
-        tokens: usize,
-    },
-    /// A type that GGUF does not have.
-    #[error("entry {index} of `tokenizer.ggml.token_type` is {found}; allowed: 0 to 6")]
-    Type {
-        /// Position in the list.
-        index: usize,
-        /// The value.
-        found: i32,
-    },
-    /// The same token twice, so that its id is not known.
-    #[error("entries {first} and {second} of `tokenizer.ggml.tokens` are both `{found}`")]
-    Duplicate {
-        /// Position of the first.
-        first: u32,
-        /// Position of the second.
-        second: u32,
-        /// The token, shortened.
-        found: String,
-    },
-    /// A merge that is not two tokens.
-    #[error(
-        "entry {index} of `tokenizer.ggml.merges` is `{found}`; allowed: two tokens with one space between"
-    )]
-    Merge {
-        /// Position in the list.
-        index: usize,
-        /// The entry, shortened.
-        found: String,
-    },
-    /// A merge of, or to, something that is no token.
-    #[error(
-        "entry {index} of `tokenizer.ggml.merges` needs the token `{found}`, which `tokenizer.ggml.tokens` does not have"
-    )]
-    MergeToken {
-        /// Position in the list.
-        index: usize,
-        /// The missing token, shortened.
-        found: String,
-    },
-    /// A special token beyond the vocabulary.
-    #[error("`{key}` is {found}; `tokenizer.ggml.tokens` has {tokens} entries")]
-    Special {
-        /// Which key of the metadata.
-        key: &'static str,
-        /// The id.
-        found: u32,
-        /// Number of tokens.
-        tokens: usize,
-    },
-    /// The tokenizer crate refused the vocabulary for another reason.
-    #[error("no tokenizer can be built from `tokenizer.ggml.tokens` and `.merges`: {reason}")]
-    Build {
-        /// The crate's words.
-        reason: String,
-    },
-    /// A text that is too long.
-    #[error("the text has {found} characters; at most {max} are allowed")]
-    Text {
-        /// Characters of the text.
-        found: usize,
-        /// [`TEXT_CHARS_MAX`].
-        max: usize,
-    },
-    /// The tokenizer crate could not encode a text.
-    #[error("the text cannot be encoded: {reason}")]
-    Encode {
-        /// The crate's words.
-        reason: String,
-    },
-    /// A token id beyond the vocabulary.
-    #[error("token {index} is {found}; `tokenizer.ggml.tokens` has {tokens} entries")]
-    Id {
-        /// Position in the ids.
-        index: usize,
-        /// The id.
-        found: u32,
-        /// Number of tokens.
-        tokens: usize,
-    },
+    /// `tokenizer.ggml.add_bos_token`: whether texts begin with `bos`. Where the file does not say, they do with Llama 3
+    /// only: its files leave the key out, and both Hugging Face's tokenizer and llama.cpp prepend it.
+    pub add_bos: Option<bool>,
 }
 
 /// Text to token ids and back.
@@ -202,7 +101,7 @@ impl Tokenizer {
             tokens, bos, eos, ..
         } = *vocabulary;
         if !MODELS.contains(&vocabulary.model) {
-            let found = shorten(vocabulary.model);
+            let found = shown(vocabulary.model);
             return Err(TokenizerError::Model { found });
         }
         let scheme = Scheme::of(vocabulary.pre)?;
@@ -236,7 +135,7 @@ impl Tokenizer {
             tokens: tokens.len(),
             bos,
             eos,
-            add_bos: vocabulary.add_bos,
+            add_bos: vocabulary.add_bos.unwrap_or(scheme == Scheme::Llama3),
         })
     }
 
@@ -321,9 +220,7 @@ impl Scheme {
             "gpt-2" | "gpt2" | "default" => Ok(Self::Gpt2),
             "llama-bpe" | "llama3" | "llama-v3" => Ok(Self::Llama3),
             "qwen2" => Ok(Self::Qwen2),
-            _ => Err(TokenizerError::Pre {
-                found: shorten(pre),
-            }),
+            _ => Err(TokenizerError::Pre { found: shown(pre) }),
         }
     }
 
@@ -353,7 +250,7 @@ fn ids(tokens: &[String]) -> Result<HashMap<&str, u32>, TokenizerError> {
             return Err(TokenizerError::Duplicate {
                 first,
                 second,
-                found: shorten(token),
+                found: shown(token),
             });
         }
     }
@@ -375,7 +272,7 @@ fn merges(
                 (left, right)
             }
             _ => {
-                let found = shorten(merge);
+                let found = shown(merge);
                 return Err(TokenizerError::Merge { index, found });
             }
         };
@@ -384,7 +281,7 @@ fn merges(
         joined.push_str(right);
         for token in [left, right, &joined] {
             if !ids.contains_key(token) {
-                let found = shorten(token);
+                let found = shown(token);
                 return Err(TokenizerError::MergeToken { index, found });
             }
         }
@@ -401,7 +298,13 @@ fn added(tokens: &[String], types: &[i32]) -> Result<Vec<AddedToken>, TokenizerE
             tokens: tokens.len(),
         });
     }
-    let mut added = Vec::new();
+    let is_added = |&&ty: &&i32| ty == CONTROL || ty == USER_DEFINED;
+    let found = types.iter().filter(is_added).count();
+    if found > ADDED_MAX {
+        let max = ADDED_MAX;
+        return Err(TokenizerError::AddedCount { found, max });
+    }
+    let mut added = Vec::with_capacity(found);
     for (index, (token, &found)) in tokens.iter().zip(types).enumerate() {
         match found {
             CONTROL | USER_DEFINED => {
@@ -429,326 +332,5 @@ fn build(error: impl ToString) -> TokenizerError {
     }
 }
 
-/// At most [`SHOWN_CHARS`] characters, for a message.
-fn shorten(text: &str) -> String {
-    let mut shown: String = text.chars().take(SHOWN_CHARS).collect();
-    if shown.len() < text.len() {
-        shown.push('…');
-    }
-    shown
-}
-
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    /// `a`, `b`, `c`, `ab`, `abc`, the space and the digits 1 and 2, with two added tokens.
-    const TOKENS: [&str; 10] = [
-        "<|end|>", "<tool>", "a", "b", "c", "ab", "abc", "Ġ", "1", "2",
-    ];
-    const TYPES: [i32; 10] = [3, 4, 1, 1, 1, 1, 1, 1, 1, 1];
-
-    /// A small vocabulary that a test changes before it builds.
-    struct Small {
-        model: &'static str,
-        pre: &'static str,
-        tokens: Vec<String>,
-        merges: Vec<String>,
-        types: Vec<i32>,
-        bos: Option<u32>,
-        eos: Option<u32>,
-        add_bos: bool,
-    }
-
-    fn strings(entries: &[&str]) -> Vec<String> {
-        entries.iter().map(|&entry| entry.to_owned()).collect()
-    }
-
-    impl Small {
-        fn new() -> Self {
-            Self {
-                model: "gpt2",
-                pre: "smollm",
-                tokens: strings(&TOKENS),
-                merges: strings(&["a b", "ab c"]),
-                types: TYPES.to_vec(),
-                bos: Some(0),
-                eos: None,
-                add_bos: false,
-            }
-        }
-
-        fn build(&self) -> Result<Tokenizer, TokenizerError> {
-            Tokenizer::new(&Vocabulary {
-                model: self.model,
-                pre: self.pre,
-                tokens: &self.tokens,
-                merges: &self.merges,
-                types: &self.types,
-                bos: self.bos,
-                eos: self.eos,
-                add_bos: self.add_bos,
-            })
-        }
-    }
-
-    /// The message with which a changed vocabulary is refused.
-    #[track_caller]
-    fn refused(change: impl FnOnce(&mut Small)) -> String {
-        let mut small = Small::new();
-        change(&mut small);
-        small.build().unwrap_err().to_string()
-    }
-
-    #[test]
-    fn merges_apply_in_their_order() {
-        let tokenizer = Small::new().build().unwrap();
-        assert_eq!(tokenizer.encode("abcab c").unwrap(), [6, 5, 7, 4]);
-        assert!(tokenizer.encode("").unwrap().is_empty());
-        assert_eq!(tokenizer.len(), 10);
-    }
-
-    #[test]
-    fn bos_is_prepended_only_if_asked() {
-        let mut small = Small::new();
-        let tokenizer = small.build().unwrap();
-        assert_eq!(tokenizer.encode("a").unwrap(), [2]);
-        assert_eq!((tokenizer.bos(), tokenizer.eos()), (Some(0), None));
-        small.add_bos = true;
-        assert_eq!(small.build().unwrap().encode("a").unwrap(), [0, 2]);
-        // Written out in the text already: the end token serves as BOS here.
-        assert_eq!(small.build().unwrap().encode("<|end|>a").unwrap(), [0, 2]);
-        small.bos = None;
-        assert_eq!(small.build().unwrap().encode("a").unwrap(), [2]);
-    }
-
-    #[test]
-    fn added_tokens_are_found_in_the_text_and_written_out_again() {
-        let tokenizer = Small::new().build().unwrap();
-        let text = "ab<tool><|end|>c";
-        assert_eq!(tokenizer.encode(text).unwrap(), [5, 1, 0, 4]);
-        assert_eq!(tokenizer.decode(&[5, 1, 0, 4]).unwrap(), text);
-    }
-
-    #[test]
-    fn without_types_no_token_is_added() {
-        let mut small = Small::new();
-        small.types.clear();
-        let tokenizer = small.build().unwrap();
-        assert!(tokenizer.encode("<|end|>").unwrap().is_empty());
-    }
-
-    #[test]
-    fn digits_stand_alone_where_the_scheme_says_so() {
-        let tokens_of = |pre, text| {
-            let mut small = Small::new();
-            small.pre = pre;
-            small.tokens.extend(strings(&["12", "121", "1212"]));
-            small.merges.extend(strings(&["1 2", "12 1", "12 12"]));
-            small.types.clear();
-            small.build().unwrap().encode(text).unwrap()
-        };
-        assert_eq!(tokens_of("smollm", "1212"), [8, 9, 8, 9]);
-        assert_eq!(tokens_of("qwen2", "1212"), [8, 9, 8, 9]);
-        assert_eq!(tokens_of("gpt-2", "1212"), [12]);
-        assert_eq!(tokens_of("llama-bpe", "1212"), [11, 9]);
-    }
-
-    #[test]
-    fn llama3_takes_whole_tokens_that_no_merge_makes() {
-        let tokens_of = |pre| {
-            let mut small = Small::new();
-            small.pre = pre;
-            small.merges.clear();
-            small.build().unwrap().encode("abc").unwrap()
-        };
-        assert_eq!(tokens_of("llama3"), [6]);
-        assert_eq!(tokens_of("gpt2"), [2, 3, 4]);
-    }
-
-    #[test]
-    fn qwen2_composes_characters() {
-        let tokens_of = |pre| {
-            let mut small = Small::new();
-            small.pre = pre;
-            // The two bytes of é and the two of the accent that follows an e.
-            small.tokens = strings(&["Ã", "©", "e", "Ì", "ģ"]);
-            small.merges.clear();
-            small.types.clear();
-            small.build().unwrap().encode("e\u{301}").unwrap()
-        };
-        assert_eq!(tokens_of("qwen2"), [0, 1]);
-        assert_eq!(tokens_of("llama3"), [2, 3, 4]);
-    }
-
-    #[test]
-    fn every_listed_scheme_builds() {
-        for &pre in PRE_TOKENIZERS {
-            let mut small = Small::new();
-            small.pre = pre;
-            assert!(small.build().is_ok(), "{pre}");
-        }
-    }
-
-    #[test]
-    fn other_models_are_refused() {
-        assert_eq!(
-            refused(|small| small.model = "llama"),
-            "`tokenizer.ggml.model` is `llama`; supported: gpt2"
-        );
-    }
-
-    #[test]
-    fn other_schemes_are_refused() {
-        assert_eq!(
-            refused(|small| small.pre = "tekken"),
-            "`tokenizer.ggml.pre` is `tekken`; supported: smollm, gpt-2, gpt2, default, llama-bpe, llama3, llama-v3, qwen2"
-        );
-    }
-
-    #[test]
-    fn an_empty_vocabulary_is_refused() {
-        assert_eq!(
-            refused(|small| small.tokens.clear()),
-            "`tokenizer.ggml.tokens` is empty; at least one token is needed"
-        );
-    }
-
-    #[test]
-    fn types_must_belong_to_the_tokens() {
-        assert_eq!(
-            refused(|small| small.types.truncate(9)),
-            "`tokenizer.ggml.token_type` has 9 entries; `tokenizer.ggml.tokens` has 10"
-        );
-        assert_eq!(
-            refused(|small| small.types[2] = 7),
-            "entry 2 of `tokenizer.ggml.token_type` is 7; allowed: 0 to 6"
-        );
-        refused(|small| small.types[2] = -1);
-    }
-
-    #[test]
-    fn a_token_may_occur_only_once() {
-        assert_eq!(
-            refused(|small| small.tokens[9] = "ab".to_owned()),
-            "entries 5 and 9 of `tokenizer.ggml.tokens` are both `ab`"
-        );
-    }
-
-    #[test]
-    fn a_merge_is_two_tokens_with_one_space_between() {
-        for bad in ["", " ", "ab", "a b c", "a  b", " a", "a "] {
-            assert_eq!(
-                refused(|small| small.merges[1] = bad.to_owned()),
-                format!(
-                    "entry 1 of `tokenizer.ggml.merges` is `{bad}`; allowed: two tokens with one space between"
-                )
-            );
-        }
-    }
-
-    #[test]
-    fn merges_need_tokens() {
-        let refused_merge = |merge: &str| refused(|small| small.merges[0] = merge.to_owned());
-        let message = |token| {
-            format!(
-                "entry 0 of `tokenizer.ggml.merges` needs the token `{token}`, which `tokenizer.ggml.tokens` does not have"
-            )
-        };
-        assert_eq!(refused_merge("x b"), message("x"));
-        assert_eq!(refused_merge("a y"), message("y"));
-        assert_eq!(refused_merge("b c"), message("bc"));
-        // Longer than the longest token: the crate beneath would write past its buffer and panic.
-        assert_eq!(refused_merge("<|end|> <|end|>"), message("<|end|><|end|>"));
-    }
-
-    #[test]
-    fn special_tokens_lie_within_the_vocabulary() {
-        assert_eq!(
-            refused(|small| small.bos = Some(10)),
-            "`tokenizer.ggml.bos_token_id` is 10; `tokenizer.ggml.tokens` has 10 entries"
-        );
-        assert_eq!(
-            refused(|small| small.eos = Some(u32::MAX)),
-            "`tokenizer.ggml.eos_token_id` is 4294967295; `tokenizer.ggml.tokens` has 10 entries"
-        );
-        let mut small = Small::new();
-        small.bos = Some(9);
-        assert!(small.build().is_ok());
-    }
-
-    #[test]
-    fn messages_do_not_repeat_endless_tokens() {
-        let message = refused(|small| small.merges[0] = "예".repeat(1_000_000));
-        assert!(message.chars().count() < 200, "{}", message.len());
-    }
-
-    #[test]
-    fn texts_are_bounded_in_characters() {
-        let tokenizer = Small::new().build().unwrap();
-        // Three bytes each: what counts is characters.
-        assert!(tokenizer.encode(&"예".repeat(TEXT_CHARS_MAX)).is_ok());
-        assert_eq!(
-            tokenizer.encode(&"예".repeat(TEXT_CHARS_MAX + 1)),
-            Err(TokenizerError::Text {
-                found: 200_001,
-                max: 200_000
-            })
-        );
-    }
-
-    #[test]
-    fn the_longest_texts_are_still_split() {
-        // Where the regex engine gives up, the last space and the words after it would stay one piece: with
-        // `Ġa` in the vocabulary, `a` after a split space is one token.
-        for pre in PRE_TOKENIZERS {
-            let mut small = Small::new();
-            small.pre = pre;
-            small.tokens.extend(strings(&["Ġa", "aĠ"]));
-            small.merges = strings(&["a Ġ", "Ġ a"]);
-            small.types.clear();
-            let tokenizer = small.build().unwrap();
-            let ids = tokenizer.encode(&(" ".repeat(TEXT_CHARS_MAX - 6) + " a a a"));
-            assert_eq!(ids.unwrap()[TEXT_CHARS_MAX - 6..], [10, 10, 10], "{pre}");
-        }
-    }
-
-    #[test]
-    fn no_text_makes_it_panic_and_all_bytes_come_back() {
-        // Characters of one to four bytes, many of them white space, digits, marks or `'`, by a fixed generator.
-        let mut state = 1_u32;
-        let mut character = || {
-            state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
-            let bits = [6, 7, 9, 12, 16, 21][(state >> 13) as usize % 6];
-            char::from_u32((state >> 3) & ((1 << bits) - 1)).unwrap_or('\n')
-        };
-        let texts: Vec<String> = (0..500)
-            .map(|length| (0..length % 60).map(|_| character()).collect())
-            .collect();
-        let mut alphabet: Vec<char> = ByteLevel::alphabet().into_iter().collect();
-        alphabet.sort_unstable();
-        for &pre in PRE_TOKENIZERS {
-            let mut small = Small::new();
-            small.pre = pre;
-            small.tokens = alphabet.iter().map(char::to_string).collect();
-            small.merges.clear();
-            small.types.clear();
-            let tokenizer = small.build().unwrap();
-            for text in &texts {
-                let back = tokenizer.decode(&tokenizer.encode(text).unwrap()).unwrap();
-                // Qwen2 composes characters, after which the text is another.
-                assert!(back == *text || pre == "qwen2", "{pre}: {text:?}");
-            }
-        }
-    }
-
-    #[test]
-    fn ids_beyond_the_vocabulary_have_no_text() {
-        let tokenizer = Small::new().build().unwrap();
-        assert_eq!(
-            tokenizer.decode(&[2, 10]).unwrap_err().to_string(),
-            "token 1 is 10; `tokenizer.ggml.tokens` has 10 entries"
-        );
-        assert_eq!(tokenizer.decode(&[]).unwrap(), "");
-    }
-}
+mod tests;

@@ -2,6 +2,11 @@
 //!
 //! It writes what it is told, contradictions included; what is right is for the reader to decide.
 
+#![allow(
+    clippy::cast_possible_truncation,
+    reason = "to quantise is to cut, and ranks are small"
+)]
+
 use half::{bf16, f16};
 
 use crate::TensorType;

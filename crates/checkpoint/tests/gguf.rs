@@ -9,9 +9,11 @@ use jeoul_checkpoint::{
 struct File(Vec<u8>);
 
 const U32: u32 = 4;
+const F32: u32 = 6;
 const BOOL: u32 = 7;
 const STRING: u32 = 8;
 const ARRAY: u32 = 9;
+const F64: u32 = 12;
 
 impl File {
     fn header(version: u32, tensors: u64, entries: u64) -> Self {
@@ -124,6 +126,29 @@ fn other_files_are_recognised() {
 }
 
 #[test]
+fn what_is_often_saved_in_place_of_a_checkpoint_is_named() {
+    for (bytes, word) in [
+        (b"FUGG\0\0\0\x03".as_slice(), "bytes reversed"),
+        (b"<!DOCTYPE html>", "a web page"),
+        (b"<html><body>", "a web page"),
+        (b"<?xml version=\"1.0\"?>", "an answer of a server"),
+        (b"{\"error\":\"not found\"}", "an answer of a server"),
+        (b"\x1f\x8b\x08\0", "gzip"),
+        (b"\x80\x02\x8a\x0a", "pickle"),
+        (b"\x98\x03\0\0\0\0\0\0{", "safetensors"),
+        (b"lmgg", "before GGUF"),
+        (b"abcdefgh", "of no known kind"),
+    ] {
+        match File(bytes.to_vec()).read() {
+            Err(GgufError::Magic { looks_like, .. }) => {
+                assert!(looks_like.contains(word), "{looks_like}: {word}");
+            }
+            other => panic!("{word}: {other:?}"),
+        }
+    }
+}
+
+#[test]
 fn other_versions_are_rejected() {
     assert_rejected(
         File::header(0, 0, 0),
@@ -196,6 +221,82 @@ fn a_key_of_the_longest_length_is_read_and_one_beyond_is_not() {
         file(65_536),
         "`metadata key 0` at byte 24 has length 65536; at most 65535 is read",
     );
+}
+
+#[test]
+fn a_tensor_name_of_the_longest_length_is_read_and_one_beyond_is_not() {
+    let file = |length: usize| {
+        File::header(3, 1, 0)
+            .tensor(&"n".repeat(length), &[1], 0, 0)
+            .data(4)
+    };
+    assert!(file(127).read().is_ok());
+    assert_rejected(
+        file(128),
+        "`tensor name 0` at byte 24 has length 128; at most 127 is read",
+    );
+}
+
+#[test]
+fn a_list_of_the_longest_length_is_read_and_one_beyond_is_not() {
+    let file = |count: usize| {
+        File::header(3, 0, 1)
+            .key("k", ARRAY)
+            .u32(BOOL)
+            .u64(count as u64)
+            .bytes(&vec![1; count])
+    };
+    let gguf = file(1 << 22).read().expect("as long as may be");
+    let Some(Value::Array(list)) = gguf.value("k") else {
+        panic!("no list")
+    };
+    assert_eq!(list.len(), 1 << 22);
+    assert_rejected(
+        file((1 << 22) + 1),
+        "`k` at byte 41 has length 4194305; at most 4194304 is read",
+    );
+}
+
+#[test]
+fn as_many_entries_and_tensors_as_may_be_are_read_and_no_more() {
+    let entries = |count: u64| {
+        (0..count)
+            .fold(File::header(3, 0, count), |file, index| {
+                file.key(&index.to_string(), BOOL).bytes(&[1])
+            })
+            .read()
+    };
+    assert_eq!(entries(4_096).expect("at the limit").metadata().len(), 4096);
+    assert_eq!(
+        entries(4_097).expect_err("beyond").to_string(),
+        "`metadata_kv_count` at byte 16 has length 4097; at most 4096 is read"
+    );
+    let tensors = |count: u64| {
+        let file = (0..count).fold(File::header(3, count, 0), |file, index| {
+            file.tensor(&index.to_string(), &[8], 0, index * 32)
+        });
+        file.data(count as usize * 32).read()
+    };
+    assert_eq!(
+        tensors(20_000).expect("at the limit").tensors().len(),
+        20_000
+    );
+    assert_eq!(
+        tensors(20_001).expect_err("beyond").to_string(),
+        "`tensor_count` at byte 8 has length 20001; at most 20000 is read"
+    );
+}
+
+#[test]
+fn messages_write_control_characters_out_and_do_not_repeat_endless_names() {
+    assert_rejected(
+        File::header(3, 0, 1).key("\u{1b}[2J", 13).u32(0),
+        r"the value of `\u{1b}[2J` at byte 36 has type 13; types are 0 to 12",
+    );
+    let key = "k".repeat(65_535);
+    let file = File::header(3, 0, 1).key(&key, 13).u32(0);
+    let message = file.read().expect_err("a wrong type").to_string();
+    assert!(message.len() < 200, "{}", message.len());
 }
 
 #[test]
@@ -501,35 +602,48 @@ fn metadata_that_make_no_network_are_rejected() {
     );
 }
 
-/// A network of one layer, three tokens and width 32, whose tensors are `tensors`.
-fn network(tensors: &[(&str, &[u64])]) -> Result<Config, ConfigError> {
-    let mut file = File::header(3, tensors.len() as u64, 8)
-        .key("general.architecture", STRING)
-        .string("llama")
+/// A key, and what puts it and its value at the end of a file.
+type Entry<'a> = (&'a str, fn(File, &str) -> File);
+
+/// A network of one layer, three tokens and width 32, whose tensors are `tensors`. `more` metadata replace its own.
+fn network_with(more: &[Entry], tensors: &[(&str, &[u64])]) -> Result<Config, ConfigError> {
+    let base: [Entry; 7] = [
+        ("general.architecture", |f, k| {
+            f.key(k, STRING).string("llama")
+        }),
+        ("llama.attention.head_count", |f, k| f.key(k, U32).u32(2)),
+        ("llama.block_count", |f, k| f.key(k, U32).u32(1)),
+        ("llama.context_length", |f, k| f.key(k, U32).u32(8)),
+        ("llama.embedding_length", |f, k| f.key(k, U32).u32(32)),
+        ("llama.feed_forward_length", |f, k| f.key(k, U32).u32(64)),
+        ("llama.attention.layer_norm_rms_epsilon", |f, k| {
+            f.key(k, F32).u32(1e-5_f32.to_bits())
+        }),
+    ];
+    let kept = base
+        .iter()
+        .filter(|(key, _)| more.iter().all(|(other, _)| other != key));
+    let entries: Vec<&Entry> = kept.chain(more).collect();
+    let file = File::header(3, tensors.len() as u64, 1 + entries.len() as u64)
         .key("tokenizer.ggml.tokens", ARRAY)
         .u32(STRING)
         .u64(3)
         .string("a")
         .string("b")
         .string("ab");
-    for (key, value) in [
-        ("attention.head_count", 2),
-        ("block_count", 1),
-        ("context_length", 8),
-        ("embedding_length", 32),
-        ("feed_forward_length", 64),
-    ] {
-        file = file.key(&format!("llama.{key}"), U32).u32(value);
-    }
-    file = file
-        .key("llama.attention.layer_norm_rms_epsilon", 6)
-        .u32(1e-5_f32.to_bits());
+    let mut file = entries
+        .into_iter()
+        .fold(file, |file, (key, put)| put(file, key));
     let mut offset = 0;
     for (name, dims) in tensors {
         file = file.tensor(name, dims, 0, offset);
         offset += (dims.iter().product::<u64>() * 4).next_multiple_of(32);
     }
     Config::read(&file.data(offset as usize).read().expect("a sound file"))
+}
+
+fn network(tensors: &[(&str, &[u64])]) -> Result<Config, ConfigError> {
+    network_with(&[], tensors)
 }
 
 /// All tensors of [`network`], with `change` made to one of them.
@@ -553,6 +667,136 @@ fn tensors_but(name: &str, dims: Option<&'static [u64]>) -> Vec<(&'static str, &
             false => Some((found, own)),
         })
         .collect()
+}
+
+#[test]
+fn what_would_be_computed_wrongly_is_rejected() {
+    let refuse = |entries: &[Entry]| {
+        network_with(entries, &tensors_but("", None))
+            .expect_err("no network")
+            .to_string()
+    };
+    assert_eq!(
+        refuse(&[("general.type", |f, k| f.key(k, STRING).string("adapter"))]),
+        "metadata `general.type` is `adapter`; computed is a `model`"
+    );
+    assert_eq!(
+        refuse(&[("split.count", |f, k| f.key(k, U32).u32(2))]),
+        "metadata `split.count` is `2`; computed is a checkpoint in one file"
+    );
+    assert_eq!(
+        refuse(&[("llama.expert_count", |f, k| f.key(k, U32).u32(8))]),
+        "metadata `llama.expert_count` is `8`; computed is a network without experts"
+    );
+    assert_eq!(
+        refuse(&[("llama.rope.scaling.factor", |f, k| {
+            f.key(k, F32).u32(4_f32.to_bits())
+        })]),
+        "metadata `llama.rope.scaling.factor` is 4; computed is a rotary embedding without scaling, a factor of 1"
+    );
+    assert_eq!(
+        refuse(&[("llama.rope.scale_linear", |f, k| {
+            f.key(k, F32).u32(2_f32.to_bits())
+        })]),
+        "metadata `llama.rope.scale_linear` is 2; computed is a rotary embedding without scaling, a factor of 1"
+    );
+    assert_eq!(
+        refuse(&[("llama.attention.value_length", |f, k| f.key(k, U32).u32(8))]),
+        "metadata `llama.attention.value_length` is 8; it must be the head's 16"
+    );
+    assert_eq!(
+        refuse(&[("llama.rope.freq_base", |f, k| {
+            f.key(k, F64).u64(1e300_f64.to_bits())
+        })]),
+        format!(
+            "metadata `llama.rope.freq_base` is {}; it must be finite and above 0",
+            1e300
+        )
+    );
+}
+
+#[test]
+fn metadata_that_ask_for_nothing_special_are_read() {
+    let config = network_with(
+        &[
+            ("general.type", |f, k| f.key(k, STRING).string("model")),
+            ("split.count", |f, k| f.key(k, U32).u32(1)),
+            ("llama.expert_count", |f, k| f.key(k, U32).u32(0)),
+            ("llama.rope.scaling.type", |f, k| {
+                f.key(k, STRING).string("linear")
+            }),
+            ("llama.rope.scaling.factor", |f, k| {
+                f.key(k, F32).u32(1_f32.to_bits())
+            }),
+            ("llama.attention.value_length", |f, k| f.key(k, U32).u32(16)),
+        ],
+        &tensors_but("", None),
+    )
+    .expect("a network");
+    assert_eq!(
+        (config.head_dim, config.kv_heads, config.rope_freq_base),
+        (16, 2, 10_000.0)
+    );
+}
+
+#[test]
+fn a_head_wider_than_its_share_is_read_where_the_metadata_say_so() {
+    let key_length: Entry = ("llama.attention.key_length", |f, k| f.key(k, U32).u32(32));
+    let mut tensors = tensors_but("", None);
+    for (name, dims) in &mut tensors {
+        match *name {
+            "blk.0.attn_output.weight" => *dims = &[64, 32],
+            "blk.0.attn_q.weight" | "blk.0.attn_k.weight" | "blk.0.attn_v.weight" => {
+                *dims = &[32, 64];
+            }
+            _ => {}
+        }
+    }
+    let config = network_with(&[key_length], &tensors).expect("a network");
+    assert_eq!((config.heads, config.head_dim), (2, 32));
+    assert!(network(&tensors).is_err());
+}
+
+#[test]
+fn widths_are_not_multiplied_in_32_bits() {
+    // 2^20 heads of 2^12 have 2^32 rows, which in 32 bits would be none.
+    let widths: [Entry; 3] = [
+        ("llama.attention.head_count", |f, k| {
+            f.key(k, U32).u32(1 << 20)
+        }),
+        ("llama.attention.key_length", |f, k| {
+            f.key(k, U32).u32(1 << 12)
+        }),
+        ("llama.rope.dimension_count", |f, k| f.key(k, U32).u32(2)),
+    ];
+    assert_eq!(
+        network_with(&widths, &tensors_but("", None))
+            .expect_err("no network")
+            .to_string(),
+        "tensor `blk.0.attn_k.weight` has dimensions [32, 32]; the metadata asks for [32, 4294967296]"
+    );
+}
+
+#[test]
+fn a_tensor_without_a_place_is_rejected() {
+    for name in [
+        "blk.0.attn_q.bias",
+        "blk.1.attn_norm.weight",
+        "v.patch_embd.weight",
+    ] {
+        let mut tensors = tensors_but("", None);
+        tensors.push((name, &[32]));
+        assert_eq!(
+            network(&tensors).expect_err("no network").to_string(),
+            format!(
+                "tensor `{name}` has no place in a network of architecture `llama` with 1 layers; without it scores would be wrong"
+            )
+        );
+    }
+    let mut tensors = tensors_but("", None);
+    tensors.push(("output.weight", &[32, 3]));
+    tensors.push(("rope_freqs.weight", &[8]));
+    assert!(network(&tensors).is_ok());
 }
 
 #[test]
