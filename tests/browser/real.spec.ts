@@ -42,7 +42,7 @@ async function choose(page: Page, { task, shots, limit }: Settings): Promise<voi
 async function weigh(page: Page): Promise<Saved> {
   await page.getByRole('button', { name: 'Weigh', exact: true }).click();
   const alert = page.getByRole('alert');
-  await expect(page.getByText('The run is finished.').first().or(alert)).toBeVisible({ timeout: 240_000 });
+  await expect(page.getByText('The run is finished.').first().or(alert)).toBeVisible({ timeout: 480_000 });
   await expect(alert).toHaveCount(0);
   const download = page.waitForEvent('download');
   await page.getByRole('button', { name: 'Save as JSON' }).click();
