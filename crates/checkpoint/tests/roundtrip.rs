@@ -239,3 +239,16 @@ fn errors_begin_with_the_name_of_the_file() {
         "my.gguf: `tokenizer.ggml.model` is `bpt2`; supported: gpt2"
     );
 }
+
+#[test]
+fn how_text_is_split_is_never_guessed() {
+    let mut bytes = fs::read(tiny_path()).expect("the tiny checkpoint is there");
+    let key = b"tokenizer.ggml.pre";
+    let at = bytes.windows(key.len()).position(|part| part == key);
+    bytes[at.expect("the key") + key.len() - 1] = b'x';
+    let error = Checkpoint::open(MemorySource::new("old.gguf", bytes)).map(drop);
+    assert_eq!(
+        error.expect_err("no checkpoint").to_string(),
+        "old.gguf: metadata `tokenizer.ggml.pre` is missing; it must be a string"
+    );
+}
