@@ -100,7 +100,7 @@ pub enum TokenizerError {
     Text {
         /// Characters of the text.
         found: usize,
-        /// [`TEXT_CHARS_MAX`].
+        /// [`TEXT_CHARS_MAX`](super::TEXT_CHARS_MAX).
         max: usize,
     },
     /// The tokenizer crate could not encode a text.
