@@ -270,6 +270,8 @@ fn open_tokenizer(gguf: &Gguf, file: &dyn Fn() -> String) -> Result<Tokenizer, C
         types: &keys.integers("tokenizer.ggml.token_type").map_err(config)?,
         bos: keys.token("tokenizer.ggml.bos_token_id").map_err(config)?,
         eos: keys.token("tokenizer.ggml.eos_token_id").map_err(config)?,
+        eot: keys.token("tokenizer.ggml.eot_token_id").map_err(config)?,
+        eom: keys.token("tokenizer.ggml.eom_token_id").map_err(config)?,
         add_bos: keys.flag("tokenizer.ggml.add_bos_token").map_err(config)?,
     };
     Tokenizer::new(&vocabulary).map_err(|error| CheckpointError::Tokenizer {

@@ -6,9 +6,10 @@
 //! Known limits: a byte of which the vocabulary has no token is left out, as Hugging Face does (SmolLM2 has no tokens
 //! for some control characters).
 
+mod alphabet;
 mod error;
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use tokenizers::models::bpe::{BPE, Vocab};
 use tokenizers::normalizers::NFC;
@@ -75,6 +76,10 @@ pub struct Vocabulary<'a> {
     pub bos: Option<u32>,
     /// `tokenizer.ggml.eos_token_id`.
     pub eos: Option<u32>,
+    /// `tokenizer.ggml.eot_token_id`: ends a turn, where that is another token than `eos`.
+    pub eot: Option<u32>,
+    /// `tokenizer.ggml.eom_token_id`: ends a message that waits for a tool.
+    pub eom: Option<u32>,
     /// `tokenizer.ggml.add_bos_token`: whether texts begin with `bos`. Where the file does not say, they do with Llama 3
     /// only: its files leave the key out, and both Hugging Face's tokenizer and llama.cpp prepend it.
     pub add_bos: Option<bool>,
@@ -85,8 +90,11 @@ pub struct Vocabulary<'a> {
 pub struct Tokenizer {
     inner: tokenizers::Tokenizer,
     tokens: usize,
+    control: HashSet<u32>,
     bos: Option<u32>,
     eos: Option<u32>,
+    /// `eos`, `eot` and `eom`, as far as there are any.
+    ends: Vec<u32>,
     add_bos: bool,
 }
 
@@ -98,7 +106,12 @@ impl Tokenizer {
     /// Names the metadata key, the entry, what was found and what is allowed.
     pub fn new(vocabulary: &Vocabulary) -> Result<Self, TokenizerError> {
         let Vocabulary {
-            tokens, bos, eos, ..
+            tokens,
+            bos,
+            eos,
+            eot,
+            eom,
+            ..
         } = *vocabulary;
         if !MODELS.contains(&vocabulary.model) {
             let found = shown(vocabulary.model);
@@ -111,8 +124,14 @@ impl Tokenizer {
         let ids = ids(tokens)?;
         let merges = merges(vocabulary.merges, &ids)?;
         let added = added(tokens, vocabulary.types)?;
+        let control = (0..)
+            .zip(vocabulary.types)
+            .filter(|&(_, &ty)| ty == CONTROL);
+        let control = control.map(|(id, _)| id).collect();
         within("tokenizer.ggml.bos_token_id", bos, tokens.len())?;
         within("tokenizer.ggml.eos_token_id", eos, tokens.len())?;
+        within("tokenizer.ggml.eot_token_id", eot, tokens.len())?;
+        within("tokenizer.ggml.eom_token_id", eom, tokens.len())?;
 
         let ids: Vocab = ids
             .into_iter()
@@ -133,8 +152,10 @@ impl Tokenizer {
         Ok(Self {
             inner,
             tokens: tokens.len(),
+            control,
             bos,
             eos,
+            ends: [eos, eot, eom].into_iter().flatten().collect(),
             add_bos: vocabulary.add_bos.unwrap_or(scheme == Scheme::Llama3),
         })
     }
@@ -195,6 +216,29 @@ impl Tokenizer {
     /// The token that ends a text or a turn, if the checkpoint names one.
     pub fn eos(&self) -> Option<u32> {
         self.eos
+    }
+
+    /// The tokens after which nothing is generated: those that end a text, a turn or a message, as far as the checkpoint
+    /// names them.
+    pub fn ends(&self) -> &[u32] {
+        &self.ends
+    }
+
+    /// Whether a token steers the model and is no text, as `<|im_start|>`: Hugging Face's `skip_special_tokens` leaves it out.
+    pub fn is_control(&self, id: u32) -> bool {
+        self.control.contains(&id)
+    }
+
+    /// A token as the vocabulary spells it: `<|im_end|>`, `Ġthe`. `None` beyond the vocabulary.
+    pub fn token(&self, id: u32) -> Option<String> {
+        self.inner.id_to_token(id)
+    }
+
+    /// The bytes of a token: text, perhaps cut within a character. `None` beyond the vocabulary.
+    ///
+    /// The bytes of several tokens, put together and read as UTF-8, are what [`Self::decode`] gives for them.
+    pub fn bytes(&self, id: u32) -> Option<Vec<u8>> {
+        self.token(id).map(|token| alphabet::bytes(&token))
     }
 
     /// Number of tokens; ids are smaller than this.

@@ -17,6 +17,8 @@ struct Small {
     types: Vec<i32>,
     bos: Option<u32>,
     eos: Option<u32>,
+    eot: Option<u32>,
+    eom: Option<u32>,
     add_bos: Option<bool>,
 }
 
@@ -34,6 +36,8 @@ impl Small {
             types: TYPES.to_vec(),
             bos: Some(0),
             eos: None,
+            eot: None,
+            eom: None,
             add_bos: Some(false),
         }
     }
@@ -47,6 +51,8 @@ impl Small {
             types: &self.types,
             bos: self.bos,
             eos: self.eos,
+            eot: self.eot,
+            eom: self.eom,
             add_bos: self.add_bos,
         })
     }
@@ -348,4 +354,37 @@ fn ids_beyond_the_vocabulary_have_no_text() {
         "token 1 is 10; `tokenizer.ggml.tokens` has 10 entries"
     );
     assert_eq!(tokenizer.decode(&[]).unwrap(), "");
+}
+
+#[test]
+fn whatever_ends_a_text_a_turn_or_a_message_ends_a_generation() {
+    let mut small = Small::new();
+    assert!(small.build().unwrap().ends().is_empty());
+    (small.eos, small.eot, small.eom) = (Some(0), Some(2), Some(3));
+    assert_eq!(small.build().unwrap().ends(), [0, 2, 3]);
+    assert_eq!(
+        refused(|small| small.eot = Some(10)),
+        "`tokenizer.ggml.eot_token_id` is 10; `tokenizer.ggml.tokens` has 10 entries"
+    );
+}
+
+#[test]
+fn the_bytes_of_tokens_together_are_the_text_of_all() {
+    let tokenizer = Small::new().build().unwrap();
+    let ids: Vec<u32> = (0..10).collect();
+    let bytes: Vec<u8> = ids
+        .iter()
+        .flat_map(|&id| tokenizer.bytes(id).unwrap())
+        .collect();
+    assert_eq!(
+        String::from_utf8(bytes).unwrap(),
+        tokenizer.decode(&ids).unwrap()
+    );
+    assert_eq!(tokenizer.token(7).as_deref(), Some("Ġ"));
+    assert_eq!((tokenizer.bytes(10), tokenizer.token(10)), (None, None));
+    // A user-defined token is text, a control token is none.
+    assert_eq!(
+        [0, 1, 2, 10].map(|id| tokenizer.is_control(id)),
+        [true, false, false, false]
+    );
 }
