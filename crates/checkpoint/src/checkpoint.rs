@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::ops::Range;
 
+use crate::chat::ChatTemplate;
 use crate::config::{Config, ConfigError, Keys};
 use crate::ggml::{TensorType, dequantize};
 use crate::gguf::{Gguf, GgufError, TensorInfo};
@@ -150,6 +151,16 @@ impl<S: ByteSource> Checkpoint<S> {
     /// Jinja template that turns messages into a prompt, untrusted as all the rest.
     pub fn chat_template(&self) -> Option<&str> {
         Keys(&self.gguf).string("tokenizer.chat_template").ok()
+    }
+
+    /// The chat template with the tokens it may write, to be rendered.
+    pub fn chat(&self) -> Option<ChatTemplate> {
+        let token = |id: Option<u32>| id.and_then(|id| self.tokenizer.token(id));
+        Some(ChatTemplate {
+            source: self.chat_template()?.to_owned(),
+            bos: token(self.tokenizer.bos()),
+            eos: token(self.tokenizer.eos()),
+        })
     }
 
     /// Everything the header says.

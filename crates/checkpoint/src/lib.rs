@@ -15,6 +15,7 @@
     )
 )]
 
+mod chat;
 mod checkpoint;
 mod config;
 mod ggml;
@@ -26,6 +27,7 @@ mod tokenizer;
 mod value;
 pub mod writer;
 
+pub use chat::{ChatError, ChatMessage, ChatTemplate};
 pub use checkpoint::{Checkpoint, CheckpointError};
 pub use config::{Config, ConfigError};
 pub use ggml::{TensorType, dequantize};
