@@ -32,6 +32,100 @@ impl Loglikelihood {
     }
 }
 
+/// One text to continue.
+#[derive(Clone, Debug, PartialEq)]
+pub struct GenerateRequest {
+    /// Tokens the model reads (already truncated by the caller; never empty).
+    pub context: Vec<u32>,
+    /// Generation ends where one of these appears; it is not part of the text. Empty strings are ignored.
+    pub until: Vec<String>,
+    /// Most tokens to generate (`max_gen_toks`).
+    pub max_tokens: u32,
+    /// `None`: greedy, the most probable token each time, the lowest id of equals.
+    pub sampling: Option<Sampling>,
+}
+
+/// How tokens are drawn: temperature first, then `top_k`, then `top_p`, as in Hugging Face's `generate`.
+///
+/// Hugging Face keeps 50 tokens where nobody says otherwise (`top_k`).
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Sampling {
+    /// Divides the logits; above 0.
+    pub temperature: f32,
+    /// The most probable tokens that together have this probability are kept, at least one; 0 to 1, 1 keeps all.
+    pub top_p: f32,
+    /// As many of the most probable tokens are kept, and those equal to the last of them; 0 keeps all.
+    pub top_k: u32,
+    /// Of the generator that draws.
+    pub seed: u64,
+}
+
+/// The answer to one [`GenerateRequest`].
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Generation {
+    /// What was generated, without control tokens, cut before the first stop sequence.
+    ///
+    /// As `tok_decode` and `postprocess_generated_text` of the harness (`lm_eval/models/{huggingface,utils}.py`).
+    pub text: String,
+    /// All tokens that were generated, those of a stop sequence too, without the end token.
+    pub tokens: Vec<u32>,
+    /// Why there are no more.
+    pub finish: Finish,
+}
+
+/// Why a generation ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Finish {
+    /// A stop sequence appeared.
+    Stop,
+    /// The model generated its end token.
+    End,
+    /// `max_tokens`, or the longest sequence the model reads.
+    Length,
+}
+
+impl Finish {
+    /// The name in files.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Stop => "stop",
+            Self::End => "end",
+            Self::Length => "length",
+        }
+    }
+}
+
+/// One message of a conversation.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Message {
+    /// Who says it.
+    pub role: Role,
+    /// What is said.
+    pub content: String,
+}
+
+/// Who says a message.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Role {
+    /// How the assistant shall behave.
+    System,
+    /// Asks.
+    User,
+    /// Answers: the model.
+    Assistant,
+}
+
+impl Role {
+    /// The name that chat templates know.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::System => "system",
+            Self::User => "user",
+            Self::Assistant => "assistant",
+        }
+    }
+}
+
 /// A causal language model with its tokenizer.
 // Futures stay on one thread: the page has one, and the command blocks on them.
 #[allow(async_fn_in_trait)]
@@ -55,6 +149,29 @@ pub trait LanguageModel {
         &mut self,
         requests: &[TokenPair],
     ) -> Result<Vec<Loglikelihood>, Self::Error>;
+
+    /// Continues a text, until a stop sequence, the model's end token, `max_tokens`, or [`Self::max_length`] for context and
+    /// generated tokens together.
+    ///
+    /// `on_text` sees each piece of text that is certain (whole characters, nothing that may become part of a stop sequence);
+    /// all pieces together are [`Generation::text`].
+    async fn generate(
+        &mut self,
+        request: &GenerateRequest,
+        on_text: &mut dyn FnMut(&str),
+    ) -> Result<Generation, Self::Error>;
+
+    /// The checkpoint's own chat template, as it stands in the file; `None` without one.
+    fn chat_template(&self) -> Option<&str>;
+
+    /// Renders messages with that template, as `HFLM.apply_chat_template` (`lm_eval/models/huggingface.py`): without
+    /// `add_generation_prompt` the prompt ends within the last message, for the model to continue it; a template that refuses
+    /// is asked again without the system messages.
+    fn apply_chat_template(
+        &self,
+        messages: &[Message],
+        add_generation_prompt: bool,
+    ) -> Result<String, Self::Error>;
 }
 
 /// An engine's error, as far as evaluation must understand it.

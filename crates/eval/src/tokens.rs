@@ -9,6 +9,9 @@
 //!    context      continuation
 //!   0  1  2  3 |  4  5  6          the model reads 0..=5, its outputs at 3..=5 score 4..=6
 //! ```
+//!
+//! And from a whole text to the windows whose log-likelihoods add up to its own, as `get_rolling_token_windows` and
+//! `make_disjoint_window` (`lm_eval/utils.py`) with one token of context, as every model of the harness asks for.
 
 use thiserror::Error;
 
@@ -87,6 +90,35 @@ pub fn truncate<E>(mut pair: TokenPair, max_length: usize) -> Result<TokenPair, 
     let excess = (pair.context.len() + found).saturating_sub(max_length + 1);
     pair.context.drain(..excess);
     Ok(pair)
+}
+
+/// Splits a text into windows that the model can read, so that every token of it is scored once (a rolling log-likelihood).
+///
+/// The first window begins with `prefix` ([`LanguageModel::prefix_token`]); the others keep at least one token before what
+/// they score, and the last as many as fit. No tokens make no window, whose log-likelihood is 0.
+///
+/// ```text
+/// max_length 4, prefix p, tokens 0 to 10
+///   p | 0 1 2 3
+///   3 | 4 5 6 7
+/// 6 7 | 8 9 10      the model reads 6 7 8 9
+/// ```
+pub fn rolling_windows(tokens: &[u32], prefix: u32, max_length: usize) -> Vec<TokenPair> {
+    let max_length = max_length.max(1);
+    let mut windows = Vec::with_capacity(tokens.len().div_ceil(max_length));
+    let mut scored = 0;
+    while scored < tokens.len() {
+        let end = tokens.len().min(scored + max_length);
+        windows.push(TokenPair {
+            context: match scored {
+                0 => vec![prefix],
+                _ => tokens[end - 1 - max_length..scored].to_vec(),
+            },
+            continuation: tokens[scored..end].to_vec(),
+        });
+        scored = end;
+    }
+    windows
 }
 
 #[cfg(test)]
@@ -209,5 +241,65 @@ mod tests {
             error,
             "the continuation has 11 tokens; the model reads at most 10"
         );
+    }
+
+    #[test]
+    fn a_long_text_is_scored_window_by_window() {
+        // Right side: the harness's two functions with prefix 99 and context_len 1.
+        let windows = |count: u32, max_length| {
+            let tokens: Vec<u32> = (0..count).collect();
+            let windows = rolling_windows(&tokens, 99, max_length).into_iter();
+            windows
+                .map(|w| (w.context, w.continuation))
+                .collect::<Vec<_>>()
+        };
+        assert_eq!(windows(0, 4), []);
+        assert_eq!(windows(3, 4), [(vec![99], vec![0, 1, 2])]);
+        assert_eq!(windows(4, 4), [(vec![99], vec![0, 1, 2, 3])]);
+        assert_eq!(
+            windows(5, 4),
+            [(vec![99], vec![0, 1, 2, 3]), (vec![0, 1, 2, 3], vec![4])]
+        );
+        assert_eq!(
+            windows(8, 4),
+            [(vec![99], vec![0, 1, 2, 3]), (vec![3], vec![4, 5, 6, 7])]
+        );
+        assert_eq!(
+            windows(11, 4),
+            [
+                (vec![99], vec![0, 1, 2, 3]),
+                (vec![3], vec![4, 5, 6, 7]),
+                (vec![6, 7], vec![8, 9, 10])
+            ]
+        );
+        assert_eq!(
+            windows(3, 1),
+            [(vec![99], vec![0]), (vec![0], vec![1]), (vec![1], vec![2])]
+        );
+        assert_eq!(
+            windows(10, 6),
+            [
+                (vec![99], vec![0, 1, 2, 3, 4, 5]),
+                (vec![3, 4, 5], vec![6, 7, 8, 9])
+            ]
+        );
+    }
+
+    #[test]
+    fn no_window_is_longer_than_the_model_reads_and_every_token_is_scored_once() {
+        for count in 0..40_u32 {
+            for max_length in 1..12 {
+                let tokens: Vec<u32> = (0..count).collect();
+                let windows = rolling_windows(&tokens, 99, max_length);
+                let read = |w: &TokenPair| w.context.len() + w.continuation.len() - 1;
+                assert!(
+                    windows
+                        .iter()
+                        .all(|w| !w.context.is_empty() && read(w) <= max_length)
+                );
+                let scored: Vec<u32> = windows.into_iter().flat_map(|w| w.continuation).collect();
+                assert_eq!(scored, tokens);
+            }
+        }
     }
 }

@@ -159,9 +159,13 @@ impl Decoder {
 
     /// Log-probability of each target and the most probable token, `[rows, 2]`, from [`Self::forward`]'s output.
     pub fn score(&self, x: Tensor<2>, targets: &[u32]) -> Tensor<2> {
+        ops::score(self.logits(x), self.ints(targets))
+    }
+
+    /// Logits `[rows, vocab]` from [`Self::forward`]'s output.
+    pub fn logits(&self, x: Tensor<2>) -> Tensor<2> {
         let normed = ops::rms_norm(x, self.output_norm.clone(), self.config.rms_epsilon);
-        let logits = ops::matmul(normed, self.head.as_ref().unwrap_or(&self.embedding));
-        ops::score(logits, self.ints(targets))
+        ops::matmul(normed, self.head.as_ref().unwrap_or(&self.embedding))
     }
 
     fn ints(&self, tokens: &[u32]) -> Tensor<1, Int> {

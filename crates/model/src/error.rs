@@ -1,6 +1,6 @@
-//! What can go wrong between a checkpoint and its log-likelihoods.
+//! What can go wrong between a checkpoint and its log-likelihoods and texts.
 
-use jeoul_checkpoint::{CheckpointError, TokenizerError};
+use jeoul_checkpoint::{ChatError, CheckpointError, TokenizerError};
 use jeoul_eval::model::ModelFailure;
 
 /// An error of a model at work.
@@ -12,6 +12,22 @@ pub enum ModelError {
     /// A text cannot be encoded.
     #[error(transparent)]
     Text(#[from] TokenizerError),
+    /// The checkpoint has no chat template.
+    #[error("the checkpoint has no `tokenizer.chat_template`; messages need one")]
+    NoChatTemplate,
+    /// Its chat template makes no prompt of the messages.
+    #[error(transparent)]
+    Chat(#[from] ChatError),
+    /// A parameter of sampling is out of its bounds.
+    #[error("`{field}` is {found}; it must be {allowed}")]
+    Sampling {
+        /// The parameter.
+        field: &'static str,
+        /// What it is.
+        found: f32,
+        /// What it may be.
+        allowed: &'static str,
+    },
     /// The checkpoint is sound, but of a shape that the lanes cannot compute.
     #[error("`{name}` has {what} of {found}; Jeoul computes multiples of {allowed}")]
     Shape {

@@ -6,12 +6,15 @@
 pub mod decoder;
 mod device;
 mod error;
+mod generate;
 mod lane;
 mod local;
 mod pace;
 pub mod reference;
+mod sampling;
 #[cfg(feature = "gpu")]
 pub mod self_test;
+mod text_stream;
 mod unpack;
 mod weights;
 

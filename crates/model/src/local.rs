@@ -1,8 +1,12 @@
 //! A loaded checkpoint: answers requests, computing what their beginnings share once.
 
+use std::ops::Range;
+
 use burn::tensor::Tensor;
-use jeoul_checkpoint::{ByteSource, Checkpoint, Tokenizer};
-use jeoul_eval::model::{LanguageModel, Loglikelihood, TokenPair};
+use jeoul_checkpoint::{ByteSource, ChatMessage, ChatTemplate, Checkpoint, Tokenizer};
+use jeoul_eval::model::{
+    GenerateRequest, Generation, LanguageModel, Loglikelihood, Message, TokenPair,
+};
 use jeoul_eval::plan::{read, reuse_start};
 
 use crate::decoder::{Cache, Decoder};
@@ -17,6 +21,7 @@ const CACHE_POSITIONS_MIN: usize = 512;
 /// A checkpoint on a lane.
 pub struct LocalModel {
     tokenizer: Tokenizer,
+    chat: Option<ChatTemplate>,
     context_length: usize,
     vocabulary: usize,
     lane: Lane,
@@ -65,9 +70,11 @@ impl LocalModel {
             checkpoint.config().context_length,
             checkpoint.config().vocab_size,
         );
+        let chat = checkpoint.chat();
         let tokenizer = checkpoint.into_tokenizer();
         Ok(Self {
             tokenizer,
+            chat,
             context_length,
             vocabulary,
             lane,
@@ -93,24 +100,8 @@ impl LocalModel {
     }
 
     fn check(&self, request: usize, pair: &TokenPair) -> Result<(), ModelError> {
-        for (what, tokens) in [
-            ("context", &pair.context),
-            ("continuation", &pair.continuation),
-        ] {
-            if tokens.is_empty() {
-                return Err(ModelError::Empty { request, what });
-            }
-            if let Some(&found) = tokens
-                .iter()
-                .find(|&&token| token as usize >= self.vocabulary)
-            {
-                return Err(ModelError::UnknownToken {
-                    request,
-                    found,
-                    allowed: self.vocabulary,
-                });
-            }
-        }
+        self.check_tokens(request, "context", &pair.context)?;
+        self.check_tokens(request, "continuation", &pair.continuation)?;
         // The last token is scored but never read.
         let found = pair.context.len() + pair.continuation.len() - 1;
         match found <= self.context_length {
@@ -120,6 +111,83 @@ impl LocalModel {
                 found,
                 allowed: self.context_length,
             }),
+        }
+    }
+
+    fn check_tokens(
+        &self,
+        request: usize,
+        what: &'static str,
+        tokens: &[u32],
+    ) -> Result<(), ModelError> {
+        if tokens.is_empty() {
+            return Err(ModelError::Empty { request, what });
+        }
+        let allowed = self.vocabulary;
+        match tokens.iter().find(|&&token| token as usize >= allowed) {
+            None => Ok(()),
+            Some(&found) => Err(ModelError::UnknownToken {
+                request,
+                found,
+                allowed,
+            }),
+        }
+    }
+
+    /// Tokens that fit behind `context`; refuses a context that cannot be read.
+    pub(crate) fn room(&self, context: &[u32]) -> Result<usize, ModelError> {
+        self.check_tokens(0, "context", context)?;
+        let (found, allowed) = (context.len(), self.context_length);
+        allowed.checked_sub(found).ok_or(ModelError::TooLong {
+            request: 0,
+            found,
+            allowed,
+        })
+    }
+
+    /// Makes room for a sequence that will grow to `positions`; otherwise it would be computed anew on the way.
+    pub(crate) fn reserve(&mut self, positions: usize) {
+        if let Network::Fast(fast) = &mut self.network {
+            fast.reserve(positions, self.context_length);
+        }
+    }
+
+    /// The most probable token after `tokens`, the first of equals.
+    pub(crate) async fn most_probable(&mut self, tokens: &[u32]) -> Result<u32, ModelError> {
+        let outcomes = self.outcomes(0, &any_after(tokens)).await?;
+        Ok(outcomes.first().map_or(0, |outcome| outcome.best))
+    }
+
+    /// Logits `[vocab]` after `tokens`, all of them numbers.
+    pub(crate) async fn logits(&mut self, tokens: &[u32]) -> Result<Vec<f32>, ModelError> {
+        let computed = self.compute_logits(tokens).await;
+        let logits = computed.map_err(|failure| failure.on(self.lane))?;
+        match logits.iter().find(|logit| !logit.is_finite()) {
+            Some(&found) => Err(ModelError::NotAProbability { request: 0, found }),
+            None => Ok(logits),
+        }
+    }
+
+    async fn compute_logits(&mut self, tokens: &[u32]) -> Result<Vec<f32>, Failure> {
+        match &mut self.network {
+            Network::Fast(fast) => {
+                fast.logits(
+                    tokens,
+                    self.context_length,
+                    &mut self.pace,
+                    &mut self.tokens_computed,
+                )
+                .await
+            }
+            Network::Reference(reference) => {
+                self.tokens_computed += tokens.len() as u64;
+                self.pace
+                    .step(Step::Computed {
+                        tokens: self.tokens_computed,
+                    })
+                    .await?;
+                values(reference.logits(tokens, tokens.len() - 1)).await
+            }
         }
     }
 
@@ -151,13 +219,7 @@ impl LocalModel {
                 reference.outcomes(&tokens, pair).await
             }
         };
-        let outcomes = outcomes.map_err(|error| match error {
-            Failure::Model(error) => error,
-            Failure::Read(reason) => ModelError::Device {
-                lane: self.lane,
-                reason,
-            },
-        })?;
+        let outcomes = outcomes.map_err(|failure| failure.on(self.lane))?;
         match outcomes
             .iter()
             .find(|outcome| outcome.logprob.is_nan() || outcome.logprob > LARGEST_LOGPROB)
@@ -189,30 +251,54 @@ enum Failure {
     Read(String),
 }
 
+impl Failure {
+    fn on(self, lane: Lane) -> ModelError {
+        match self {
+            Self::Model(error) => error,
+            Self::Read(reason) => ModelError::Device { lane, reason },
+        }
+    }
+}
+
 impl From<ModelError> for Failure {
     fn from(error: ModelError) -> Self {
         Self::Model(error)
     }
 }
 
+/// The request whose only outcome is that of the token after `tokens`, whichever it is.
+fn any_after(tokens: &[u32]) -> TokenPair {
+    TokenPair {
+        context: tokens.to_vec(),
+        continuation: vec![0],
+    }
+}
+
 impl Fast {
-    async fn outcomes(
+    /// Makes room for `positions` tokens, forgetting all that was read if there is too little.
+    fn reserve(&mut self, positions: usize, context_length: usize) {
+        if positions > self.cache.positions() {
+            self.read.clear();
+            let positions = positions.next_power_of_two().min(context_length);
+            self.cache = self.decoder.cache(positions);
+        }
+    }
+
+    /// Reads what is not kept of `pair`, and gives `scored` the outputs `[rows, d]` that a range of its continuation's tokens
+    /// is scored by, in order.
+    async fn read_pair(
         &mut self,
         pair: &TokenPair,
         context_length: usize,
         pace: &mut Pace,
         tokens_computed: &mut u64,
-    ) -> Result<Vec<Outcome>, Failure> {
+        mut scored: impl FnMut(&Decoder, Tensor<2>, Range<usize>),
+    ) -> Result<(), Failure> {
         let tokens = read(pair);
-        if tokens.len() > self.cache.positions() {
-            let positions = tokens.len().next_power_of_two().min(context_length);
-            self.read.clear();
-            self.cache = self.decoder.cache(positions);
-        }
+        self.reserve(tokens.len(), context_length);
         self.read.truncate(reuse_start(&self.read, pair));
         // Row `first_scored + i` of the outputs gives continuation token `i`.
         let first_scored = pair.context.len() - 1;
-        let mut scores = Vec::new();
         while self.read.len() < tokens.len() {
             let position = self.read.len();
             let end = tokens.len().min(position + CHUNK_TOKENS);
@@ -222,10 +308,10 @@ impl Fast {
             self.read.extend(&tokens[position..end]);
             if end > first_scored {
                 let from = position.max(first_scored);
-                let targets = &pair.continuation[from - first_scored..end - first_scored];
-                scores.push(
-                    self.decoder
-                        .score(x.narrow(0, from - position, end - from), targets),
+                scored(
+                    &self.decoder,
+                    x.narrow(0, from - position, end - from),
+                    from - first_scored..end - first_scored,
                 );
             }
             *tokens_computed += (end - position) as u64;
@@ -234,6 +320,22 @@ impl Fast {
             })
             .await?;
         }
+        Ok(())
+    }
+
+    async fn outcomes(
+        &mut self,
+        pair: &TokenPair,
+        context_length: usize,
+        pace: &mut Pace,
+        tokens_computed: &mut u64,
+    ) -> Result<Vec<Outcome>, Failure> {
+        let mut scores = Vec::new();
+        let score = |decoder: &Decoder, x, range: Range<usize>| {
+            scores.push(decoder.score(x, &pair.continuation[range]));
+        };
+        self.read_pair(pair, context_length, pace, tokens_computed, score)
+            .await?;
         let mut outcomes = Vec::with_capacity(pair.continuation.len());
         for score in scores {
             let values = values(score).await?;
@@ -243,6 +345,24 @@ impl Fast {
             }));
         }
         Ok(outcomes)
+    }
+
+    /// Logits `[vocab]` after `tokens`.
+    async fn logits(
+        &mut self,
+        tokens: &[u32],
+        context_length: usize,
+        pace: &mut Pace,
+        tokens_computed: &mut u64,
+    ) -> Result<Vec<f32>, Failure> {
+        let (pair, mut logits) = (any_after(tokens), None);
+        let keep = |decoder: &Decoder, x, _| logits = Some(decoder.logits(x));
+        self.read_pair(&pair, context_length, pace, tokens_computed, keep)
+            .await?;
+        match logits {
+            Some(logits) => values(logits).await,
+            None => Ok(Vec::new()),
+        }
     }
 }
 
@@ -312,5 +432,33 @@ impl LanguageModel for LocalModel {
             });
         }
         Ok(answers)
+    }
+
+    async fn generate(
+        &mut self,
+        request: &GenerateRequest,
+        on_text: &mut dyn FnMut(&str),
+    ) -> Result<Generation, ModelError> {
+        self.continue_text(request, on_text).await
+    }
+
+    fn chat_template(&self) -> Option<&str> {
+        self.chat.as_ref().map(|chat| chat.source.as_str())
+    }
+
+    fn apply_chat_template(
+        &self,
+        messages: &[Message],
+        add_generation_prompt: bool,
+    ) -> Result<String, ModelError> {
+        let chat = self.chat.as_ref().ok_or(ModelError::NoChatTemplate)?;
+        let messages: Vec<ChatMessage> = messages
+            .iter()
+            .map(|message| ChatMessage {
+                role: message.role.name(),
+                content: &message.content,
+            })
+            .collect();
+        Ok(chat.render(&messages, add_generation_prompt)?)
     }
 }
