@@ -4,6 +4,8 @@
 //! prompts are those of lm-evaluation-harness. The template is untrusted: its steps, its depth and with them its output are limited.
 //!
 //! Known limits: no tools and no documents (the harness passes none); numbers inside `tojson` are written as Rust writes them.
+//! A template written to do harm, that puts a list into itself again and again, can still take long or exhaust the stack of
+//! the thread: Jinja values have no depth limit. A page runs this in a worker, which it can end.
 
 mod json;
 
@@ -16,12 +18,13 @@ use minijinja::{Environment, Error, ErrorKind, UndefinedBehavior, context};
 
 use crate::text::shown;
 
-/// Steps one rendering may take, and with them its output: 64 bytes cost a step, so at most 64 MB.
-const STEPS_MAX: u64 = 1_000_000;
+/// Steps one rendering may take, and with them its output: 64 bytes cost a step, so at most 6.4 MB.
+const STEPS_MAX: u64 = 100_000;
 /// Nested blocks and macro calls; a template has a handful.
 const DEPTH_MAX: usize = 64;
 /// What marks the end of the message that the model shall continue. Its space tells whether the template trims messages.
-const END_TAG: &str = "JEOUL_CONTINUES_HERE ";
+/// transformers' own: where a template writes a message twice, one of the tags stays in the prompt.
+const END_TAG: &str = "CONTINUE_FINAL_MESSAGE_TAG ";
 
 /// One message of a conversation.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -3,6 +3,14 @@
 use minijinja::value::{Kwargs, Value, ValueKind};
 use minijinja::{Error, ErrorKind};
 
+/// Most spaces per level: templates ask for 2 or 4, and spaces cost no steps.
+const INDENT_MAX: usize = 64;
+
+/// Most bytes of the text: a list that holds itself twice, thirty times over, has a billion entries.
+const BYTES_MAX: usize = 1 << 20;
+/// Most lists and maps within each other.
+const DEPTH_MAX: usize = 64;
+
 /// How `json.dumps` was asked to write.
 struct Style {
     /// Spaces per level; `None` writes one line.
@@ -16,6 +24,9 @@ struct Style {
 /// The filter, with the keyword arguments that transformers gives it.
 pub(super) fn filter(value: &Value, options: Kwargs) -> Result<String, Error> {
     let indent: Option<usize> = options.get("indent")?;
+    if indent > Some(INDENT_MAX) {
+        return Err(invalid("`indent` must be at most 64"));
+    }
     let separators: Option<Vec<String>> = options.get("separators")?;
     let (item_separator, key_separator) = match separators.as_deref() {
         Some([item, key]) => (item.clone(), key.clone()),
@@ -47,6 +58,9 @@ fn invalid(reason: &'static str) -> Error {
 
 impl Style {
     fn write(&self, value: &Value, depth: usize, out: &mut String) -> Result<(), Error> {
+        if depth > DEPTH_MAX || out.len() > BYTES_MAX {
+            return Err(invalid("more than 1 MiB or 64 levels of JSON"));
+        }
         match value.kind() {
             ValueKind::None => out.push_str("null"),
             ValueKind::Bool => out.push_str(if value.is_true() { "true" } else { "false" }),
