@@ -6,6 +6,8 @@
 mod checkpoint;
 mod eval;
 mod failure;
+mod generate;
+mod input;
 mod inspect;
 mod output;
 mod progress;
@@ -31,6 +33,8 @@ enum Verb {
     Eval(eval::Eval),
     /// Print the log-likelihoods of continuations, token by token.
     Score(score::Score),
+    /// Continue texts.
+    Generate(generate::Generate),
     /// Show what a checkpoint file holds.
     Inspect(inspect::Inspect),
     /// List the bundled tasks.
@@ -41,6 +45,7 @@ fn main() -> ExitCode {
     let result = match Arguments::parse().verb {
         Verb::Eval(verb) => verb.run(),
         Verb::Score(verb) => verb.run(),
+        Verb::Generate(verb) => verb.run(),
         Verb::Inspect(verb) => verb.run(),
         Verb::Tasks(verb) => verb.run(),
     };

@@ -6,7 +6,7 @@ use std::ops::ControlFlow;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use indicatif::{ProgressBar, ProgressState, ProgressStyle};
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressState, ProgressStyle};
 use jeoul_eval::plan::Plan;
 use jeoul_eval::results::TaskScore;
 use jeoul_model::{Pace, Step};
@@ -80,6 +80,16 @@ impl Progress {
             "{} {}/{}{so_far}",
             score.task, score.documents, score.documents_total
         ));
+    }
+
+    /// Shows nothing from here on: what is generated goes to the same terminal.
+    pub(crate) fn hide(&self) {
+        self.bar.set_draw_target(ProgressDrawTarget::hidden());
+    }
+
+    /// Asks the model to stop, as Ctrl-C does.
+    pub(crate) fn stop(&self) {
+        self.stop.store(true, Ordering::Relaxed);
     }
 
     /// Removes the bar.

@@ -1,8 +1,9 @@
 //! The command from outside: arguments in; exit code, stdout and stderr out.
 
 use std::fs;
+use std::io::Write;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::process::{Command, Output, Stdio};
 
 use serde_json::Value;
 
@@ -14,13 +15,29 @@ struct Done {
 }
 
 fn jeoul(arguments: &[&str]) -> Done {
-    let output = command(arguments).output().expect("the command starts");
-    let text = |bytes| String::from_utf8(bytes).expect("the command prints UTF-8");
+    done(&command(arguments).output().expect("the command starts"))
+}
+
+fn done(output: &Output) -> Done {
+    let text = |bytes: &[u8]| String::from_utf8(bytes.to_vec()).expect("the command prints UTF-8");
     Done {
         code: output.status.code(),
-        stdout: text(output.stdout),
-        stderr: text(output.stderr),
+        stdout: text(&output.stdout),
+        stderr: text(&output.stderr),
     }
+}
+
+fn with_stdin(arguments: &[&str], stdin: &str) -> Done {
+    let mut child = command(arguments)
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .expect("the command starts");
+    let mut pipe = child.stdin.take().expect("a pipe");
+    pipe.write_all(stdin.as_bytes()).expect("the command reads");
+    drop(pipe);
+    done(&child.wait_with_output().expect("the command ends"))
 }
 
 fn command(arguments: &[&str]) -> Command {
@@ -340,7 +357,7 @@ fn score_names_the_place_of_a_bad_pair() {
     assert_eq!(done.code, Some(1));
     assert!(
         done.stderr
-            .contains("missing field `continuation` at line 1 column 17"),
+            .contains("missing field `continuation` at line 1 column 18"),
         "{}",
         done.stderr
     );
@@ -352,6 +369,169 @@ fn score_names_the_place_of_a_bad_pair() {
         "{}",
         done.stderr
     );
+}
+
+#[test]
+fn score_adds_up_whole_texts_window_by_window() {
+    let pairs = folder("rolling").join("pairs.json");
+    // Longer than the 1,024 tokens that the model reads.
+    let long = "저울은 무게를 답니다. ".repeat(150);
+    let asked = serde_json::json!([
+        {"text": "A scale weighs.", "rolling": true},
+        {"text": ""},
+        {"text": long},
+        {"context": "", "continuation": "A scale weighs."},
+    ]);
+    fs::write(&pairs, asked.to_string()).unwrap();
+    let done = jeoul(&["score", "--model", TINY, "--pairs", pairs.to_str().unwrap()]);
+    assert_eq!(done.code, Some(0), "{}", done.stderr);
+    let scored = json(&done.stdout);
+    // A short text is one window: what an empty context and the text as its continuation give.
+    assert_eq!(scored[0]["logprob"], scored[3]["logprob"]);
+    assert_eq!(scored[0]["token_logprobs"], scored[3]["token_logprobs"]);
+    assert_eq!(scored[0]["rolling"], true);
+    assert_eq!(scored[1]["logprob"], 0.0);
+    let ids = scored[2]["text_ids"].as_array().unwrap().len();
+    assert!(ids > 1024, "{ids}");
+    assert_eq!(scored[2]["token_logprobs"].as_array().unwrap().len(), ids);
+
+    let refuse = |text: &str| {
+        fs::write(&pairs, text).unwrap();
+        let done = jeoul(&["score", "--model", TINY, "--pairs", pairs.to_str().unwrap()]);
+        assert_eq!((done.code, done.stdout.as_str()), (Some(1), ""));
+        done.stderr
+    };
+    assert!(refuse(r#"[{"rolling": true}]"#).contains("missing field `text`"));
+    let both = refuse(r#"[{"text": "a", "continuation": "b"}]"#);
+    assert!(both.contains("`text` stands alone"), "{both}");
+}
+
+#[test]
+fn generate_streams_what_follows_a_prompt() {
+    let arguments = ["generate", "--model", TINY, "--max_gen_toks", "12"];
+    let done = jeoul(&[&arguments[..], &["--prompt", "A scale weighs"]].concat());
+    assert_eq!(done.code, Some(0), "{}", done.stderr);
+    assert!(done.stdout.len() > 12 && done.stdout.ends_with('\n'));
+    assert!(done.stderr.starts_with("12 tokens in ") && done.stderr.ends_with("ended by length\n"));
+
+    let again = with_stdin(&arguments, "A scale weighs\n");
+    assert_eq!(again.stdout, done.stdout, "stdin, less its last line break");
+    let chat = jeoul(&[&arguments[..], &["--prompt", "A scale weighs", "--chat"]].concat());
+    assert_eq!(chat.code, Some(0), "{}", chat.stderr);
+    assert_ne!(chat.stdout, done.stdout);
+    let drawn = |seed: &str| {
+        let drawn = [
+            "--prompt",
+            "A",
+            "--temperature",
+            "1.5",
+            "--top-k",
+            "0",
+            "--seed",
+            seed,
+        ];
+        jeoul(&[&arguments[..], &drawn].concat()).stdout
+    };
+    assert_eq!(drawn("1"), drawn("1"));
+    assert_ne!(drawn("1"), drawn("2"));
+}
+
+#[test]
+fn generate_answers_requests_in_order() {
+    let requests = serde_json::json!([
+        {"context": "A scale weighs", "max_gen_toks": 12},
+        {"context": "저울은", "max_gen_toks": 3, "until": "\n\n", "temperature": 0.7, "do_sample": false},
+        {"context": "A scale weighs", "max_gen_toks": 12, "temperature": 0.7, "top_p": 0.9, "top_k": 9, "seed": 5},
+        {"context": "", "max_gen_toks": 2},
+    ]);
+    let arguments = ["generate", "--model", TINY, "--json", "--requests", "-"];
+    let run = |requests: &Value| {
+        let done = with_stdin(&arguments, &requests.to_string());
+        assert_eq!(done.code, Some(0), "{}", done.stderr);
+        json(&done.stdout)
+    };
+    let answers = run(&requests);
+    let count = |i: usize| answers[i]["tokens"].as_array().unwrap().len();
+    assert_eq!([0, 1, 2, 3].map(count), [12, 3, 12, 2]);
+    for (asked, answer) in requests
+        .as_array()
+        .unwrap()
+        .iter()
+        .zip(answers.as_array().unwrap())
+    {
+        assert_eq!(answer["context"], asked["context"]);
+        assert_eq!(answer["finish"], "length");
+    }
+    assert_ne!(answers[0]["text"], answers[2]["text"]);
+
+    // What was said before the stop, whichever way the list is written.
+    let text = answers[0]["text"].as_str().unwrap();
+    let stop: String = text.chars().skip(4).take(3).collect();
+    for until in [serde_json::json!(stop), serde_json::json!(["never", stop])] {
+        let asked =
+            serde_json::json!([{"context": "A scale weighs", "max_gen_toks": 12, "until": until}]);
+        let stopped = run(&asked);
+        assert_eq!(stopped[0]["finish"], "stop");
+        assert_eq!(stopped[0]["text"], text.split(&stop).next().unwrap());
+    }
+}
+
+#[test]
+fn generate_shortens_contexts_from_the_left() {
+    let long = "저울은 무게를 답니다. ".repeat(150);
+    let asked = |context: &str, max: u32| {
+        let asked = serde_json::json!([{"context": context, "max_gen_toks": max}]);
+        with_stdin(
+            &["generate", "--model", TINY, "--json", "--requests", "-"],
+            &asked.to_string(),
+        )
+    };
+    let done = asked(&long, 4);
+    assert_eq!(done.code, Some(0), "{}", done.stderr);
+    assert_eq!(json(&done.stdout)[0]["tokens"].as_array().unwrap().len(), 4);
+    let done = asked("a", 1024);
+    assert_eq!((done.code, done.stdout.as_str()), (Some(1), ""));
+    assert_eq!(
+        done.stderr,
+        "error: `-` request 0: `max_gen_toks` is 1024; the model reads 1024 tokens, so that it must be below that\n"
+    );
+}
+
+#[test]
+fn generate_names_the_place_of_a_bad_request() {
+    let run = |text: &str| {
+        let done = with_stdin(
+            &["generate", "--model", TINY, "--json", "--requests", "-"],
+            text,
+        );
+        assert_eq!((done.code, done.stdout.as_str()), (Some(1), ""));
+        done.stderr
+    };
+    let error = run(r#"[{"context": "a", "num_beams": 4}]"#);
+    assert!(error.contains("unknown field `num_beams`"), "{error}");
+    let error = run(r#"[{"context": "a", "until": 4}]"#);
+    assert!(
+        error.contains("`until` must be a text or a list of texts"),
+        "{error}"
+    );
+    let error = run(r#"[{"context": "a"}, {"context": "a", "temperature": -1}]"#);
+    assert_eq!(
+        error,
+        "error: `-` request 1: `temperature` is -1; it must be finite and above 0\n"
+    );
+    for wrong in [
+        &["--json"][..],
+        &["--requests", "-"],
+        &["--json", "--requests", "-", "--prompt", "a"],
+        &["--prompt", "a", "--system_instruction", "b"],
+    ] {
+        let done = jeoul(&[&["generate", "--model", TINY], wrong].concat());
+        assert_eq!(
+            (done.code, done.stdout.as_str()),
+            (Some(2), ""),
+            "{wrong:?}"
+        );
+    }
 }
 
 #[test]

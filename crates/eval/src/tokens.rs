@@ -35,6 +35,16 @@ pub enum EncodeError<E> {
         /// [`LanguageModel::max_length`].
         max: usize,
     },
+    /// So much is to be generated that no context can stand before it.
+    #[error(
+        "`max_gen_toks` is {found}; the model reads {max} tokens, so that it must be below that"
+    )]
+    NoRoom {
+        /// Tokens to generate.
+        found: u32,
+        /// [`LanguageModel::max_length`].
+        max: usize,
+    },
     /// The tokenizer failed.
     #[error(transparent)]
     Model(E),
@@ -90,6 +100,24 @@ pub fn truncate<E>(mut pair: TokenPair, max_length: usize) -> Result<TokenPair, 
     let excess = (pair.context.len() + found).saturating_sub(max_length + 1);
     pair.context.drain(..excess);
     Ok(pair)
+}
+
+/// Token ids of a text that the model shall continue by up to `max_tokens`: shortened from the left until both fit, as
+/// `HFLM.generate_until` does. An empty text becomes the prefix token.
+pub fn generation_context<M: LanguageModel>(
+    model: &M,
+    text: &str,
+    max_tokens: u32,
+) -> Result<Vec<u32>, EncodeError<M::Error>> {
+    let (found, max) = (max_tokens, model.max_length());
+    let room = max.checked_sub(found as usize).filter(|&room| room > 0);
+    let room = room.ok_or(EncodeError::NoRoom { found, max })?;
+    let mut context = model.encode(text).map_err(EncodeError::Model)?;
+    if context.is_empty() {
+        context.push(model.prefix_token());
+    }
+    context.drain(..context.len().saturating_sub(room));
+    Ok(context)
 }
 
 /// Splits a text into windows that the model can read, so that every token of it is scored once (a rolling log-likelihood).
@@ -241,6 +269,24 @@ mod tests {
             error,
             "the continuation has 11 tokens; the model reads at most 10"
         );
+    }
+
+    #[test]
+    fn a_text_to_continue_leaves_room_for_what_is_generated() {
+        let model = FakeModel {
+            max_length: 5,
+            ..FakeModel::with_bos()
+        };
+        let context = |text, max| generation_context(&model, text, max).map(|c| model.decode(&c));
+        assert_eq!(context("a b", 2).unwrap(), ["<s>", "a", " b"]);
+        assert_eq!(context("a b", 3).unwrap(), ["a", " b"]);
+        assert_eq!(context("a b", 4).unwrap(), [" b"]);
+        assert_eq!(
+            context("a b", 5).unwrap_err().to_string(),
+            "`max_gen_toks` is 5; the model reads 5 tokens, so that it must be below that"
+        );
+        let context = generation_context(&FakeModel::new(), "", 1).unwrap();
+        assert_eq!(context, [0], "the prefix token");
     }
 
     #[test]
