@@ -275,3 +275,57 @@ fn messages_become_a_prompt_by_the_checkpoints_own_template() {
         "<|im_start|>user\n물?"
     );
 }
+
+/// SmolLM2-135M-Instruct Q4_1 in `JEOUL_SMOLLM2`, or where `cargo xtask fetch` puts it; skipped where it is not there.
+///
+/// Expected: argmax of a forward pass in numpy over the dequantised weights, token by token, and Hugging Face's `tokenizers`.
+/// The most probable token leads by at least 0.06 in every place, so that no lane's rounding can change it.
+#[test]
+fn smollm2_answers_as_its_weights_say() {
+    let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
+    let path = std::env::var_os("JEOUL_SMOLLM2").map_or_else(
+        || root.join("models/cache/SmolLM2-135M-Instruct.Q4_1.gguf"),
+        std::path::PathBuf::from,
+    );
+    if !path.exists() {
+        eprintln!("skipped: no {}", path.display());
+        return;
+    }
+    for lane in Lane::ALL {
+        let source = FileSource::open(&path).expect("readable");
+        let checkpoint = Checkpoint::open(source).expect("a checkpoint");
+        let mut model = match pollster::block_on(LocalModel::load(checkpoint, lane, Pace::free())) {
+            Ok(model) => model,
+            Err(error @ (ModelError::NoGpu { .. } | ModelError::GpuNotBuilt)) => {
+                eprintln!("skipped: {error}");
+                continue;
+            }
+            Err(error) => panic!("{error}"),
+        };
+        let plain = request(&model, "The capital of France is", 10);
+        let answer = generate(&mut model, &plain);
+        assert_eq!(
+            (answer.text.as_str(), answer.finish),
+            (PARIS, Finish::Length),
+            "{lane}"
+        );
+        let question = Message {
+            role: Role::User,
+            content: "What is the capital of Korea?".into(),
+        };
+        let prompt = model
+            .apply_chat_template(&[question], true)
+            .expect("a prompt");
+        let chat = request(&model, &prompt, 24);
+        assert_eq!(chat.context.len(), 37);
+        let answer = generate(&mut model, &chat);
+        let seoul = "The capital of Korea is Seoul.";
+        assert_eq!(
+            (answer.text.as_str(), answer.finish),
+            (seoul, Finish::End),
+            "{lane}"
+        );
+    }
+}
+
+const PARIS: &str = " Paris.\n\nThe answer is: 2";
