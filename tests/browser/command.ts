@@ -9,6 +9,8 @@ export interface Settings {
   task: string;
   shots: number;
   limit: number;
+  /** Further flags of the command. */
+  flags?: string[];
 }
 
 /** One scored document: the exact texts, and what each choice got. */
@@ -38,18 +40,22 @@ function read(line: string): Scored {
 }
 
 /** Runs the command on its CPU lane and reads the samples it logged. */
-export async function evaluate(program: string, model: string, { task, shots, limit }: Settings): Promise<Scored[]> {
+export async function evaluate(program: string, model: string, settings: Settings): Promise<Scored[]> {
+  return (await samplesFile(program, model, settings)).trim().split('\n').map(read);
+}
+
+/** The file of samples that the command writes on its CPU lane. */
+export async function samplesFile(program: string, model: string, { task, shots, limit, flags = [] }: Settings): Promise<string> {
   const folder = await mkdtemp(join(tmpdir(), 'jeoul-'));
   try {
     await promisify(execFile)(program, [
       'eval', '--model', model, '--tasks', task, '--num_fewshot', String(shots), '--limit', String(limit),
-      '--lane', 'cpu', '--output_path', folder, '--log_samples',
+      '--sample_documents', '--lane', 'cpu', '--output_path', folder, '--log_samples', ...flags,
     ]);
     const files = await readdir(folder, { recursive: true });
     const samples = files.find((file) => /samples_.*\.jsonl$/.test(file));
     if (!samples) throw new Error(`the command wrote no samples, only ${files.join(', ')}`);
-    const lines = (await readFile(join(folder, samples), 'utf8')).trim().split('\n');
-    return lines.map(read);
+    return await readFile(join(folder, samples), 'utf8');
   } finally {
     await rm(folder, { recursive: true });
   }

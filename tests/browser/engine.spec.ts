@@ -2,9 +2,11 @@
 // The tiny checkpoint is what is downloaded; `cargo xtask test` sets the variables.
 import { readFile } from 'node:fs/promises';
 import { expect, test, type Page, type Route } from '@playwright/test';
-import type { Command, Event, FaultKind } from '../../www/src/engine/generated';
+import type { Command, Event, FaultKind, RunSettings } from '../../www/src/engine/generated';
 
 const { JEOUL_URL, JEOUL_MODEL } = process.env;
+
+const settings: RunSettings = { seed: 1234, apply_chat_template: false, fewshot_as_multiturn: false, system_instruction: null };
 
 /** Starts the module as the page's worker does; `before` runs first. */
 const worker = (before: string) => `${before}
@@ -229,7 +231,7 @@ if (JEOUL_URL && JEOUL_MODEL) {
     await page.setInputFiles('#test-file', JEOUL_MODEL);
     const tasks = [{ task: 'jeoul_commonsense', num_fewshot: 1, limit: 3 }];
     const documents = async () =>
-      (await ask(page, { type: 'run', tasks })).flatMap((event) => (event.type === 'document' ? [event.document] : []));
+      (await ask(page, { type: 'run', tasks, settings })).flatMap((event) => (event.type === 'document' ? [event.document] : []));
     expect(await fetched(page)).toEqual({ type: 'fetched' });
     expect(await load(page)).toMatchObject({ type: 'loaded' });
     const stored = await documents();
@@ -247,7 +249,7 @@ if (JEOUL_URL && JEOUL_MODEL) {
     const nonsense = { type: 'dance' } as unknown as Command;
     expect(await last(page, nonsense)).toEqual(failed('protocol', /unknown variant `dance`/));
     expect(await last(page, { type: 'fetch', model: 'none' })).toEqual(failed('protocol', /no checkpoint `none`/));
-    expect(await last(page, { type: 'run', tasks: [] })).toEqual(failed('protocol', /no checkpoint is loaded/));
+    expect(await last(page, { type: 'run', tasks: [], settings })).toEqual(failed('protocol', /no checkpoint is loaded/));
     const asked = await answer(page, silence);
     const running = fetched(page);
     await expect.poll(() => asked.length).toBe(1);

@@ -1,6 +1,6 @@
 // Opens the page with the engine of `fake-engine.js`, and watches what no journey may cause.
 import { readFile } from 'node:fs/promises';
-import { test as base, type Page } from '@playwright/test';
+import { expect, test as base, type Page } from '@playwright/test';
 
 export interface Settings {
   /** Pause between documents, in ms. */
@@ -19,10 +19,15 @@ export interface Settings {
 
 export const SMOLLM2_BYTES = 98_362_432;
 
+/** The fake engine as one module. */
+export async function engineSource(settings: Settings): Promise<string> {
+  const files = ['fake-tasks.js', 'fake-engine.js'].map((name) => readFile(new URL(name, import.meta.url), 'utf8'));
+  return [`const SETTINGS = ${JSON.stringify(settings)};`, ...(await Promise.all(files))].join('\n');
+}
+
 /** Serves the fake engine for every worker that starts from now on. */
 export async function useEngine(page: Page, settings: Settings = {}): Promise<void> {
-  const source = await readFile(new URL('fake-engine.js', import.meta.url), 'utf8');
-  const body = source.replace('const SETTINGS = {};', `const SETTINGS = ${JSON.stringify(settings)};`);
+  const body = await engineSource(settings);
   await page.unroute('**/engine/cpu/jeoul_web.js');
   await page.route('**/engine/cpu/jeoul_web.js', (route) => route.fulfill({ contentType: 'text/javascript', body }));
 }
@@ -31,6 +36,33 @@ export async function useEngine(page: Page, settings: Settings = {}): Promise<vo
 export async function open(page: Page, settings: Settings = {}, hash = '#/'): Promise<void> {
   await useEngine(page, settings);
   await page.goto(`/${hash}`);
+}
+
+/** Chooses one more task or group by its name. */
+export async function choose(page: Page, name: string): Promise<void> {
+  await page.getByRole('searchbox', { name: /^(Find a task|과제 찾기)$/ }).fill(name);
+  await page.locator(`#task-${name}`).check();
+  await page.getByRole('searchbox', { name: /^(Find a task|과제 찾기)$/ }).fill('');
+}
+
+/** Presses Weigh and waits for the end. */
+export async function weigh(page: Page): Promise<void> {
+  await page.locator('main button.primary').click();
+  await expect(page.getByText(/^(The run is finished|측정을 마쳤습니다)/).first()).toBeVisible();
+}
+
+/** Drops a file on the page. */
+export async function drop(page: Page, name: string, content: string): Promise<void> {
+  const transfer = await page.evaluateHandle(
+    ({ name, content }) => {
+      const data = new DataTransfer();
+      data.items.add(new File([content], name));
+      return data;
+    },
+    { name, content },
+  );
+  await page.dispatchEvent('body', 'dragover', { dataTransfer: transfer });
+  await page.dispatchEvent('body', 'drop', { dataTransfer: transfer });
 }
 
 /** A page on which nothing may break the content security policy or throw. */
@@ -53,4 +85,4 @@ export const test = base.extend<{ watched: void }>({
   ],
 });
 
-export { expect } from '@playwright/test';
+export { expect };

@@ -1,7 +1,6 @@
 // The GPU lane: offered when it can be used, trusted when it passed its test, left when it cannot.
-import { readFile } from 'node:fs/promises';
 import type { Page } from '@playwright/test';
-import { expect, open, SMOLLM2_BYTES, test, type Settings } from './fake';
+import { engineSource, expect, open, SMOLLM2_BYTES, test, weigh, type Settings } from './fake';
 
 const MODULE = '**/engine/gpu/jeoul_web.js';
 
@@ -15,15 +14,9 @@ async function withGpu(page: Page): Promise<void> {
 }
 
 async function withModule(page: Page, settings: Settings = {}): Promise<void> {
-  const source = await readFile(new URL('fake-engine.js', import.meta.url), 'utf8');
-  const body = source.replace('const SETTINGS = {};', `const SETTINGS = ${JSON.stringify({ stored: SMOLLM2_BYTES, stepMs: 1, ...settings })};`);
+  const body = await engineSource({ stored: SMOLLM2_BYTES, stepMs: 1, ...settings });
   await page.unroute(MODULE);
   await page.route(MODULE, (route) => route.fulfill({ contentType: 'text/javascript', body }));
-}
-
-async function weigh(page: Page): Promise<void> {
-  await page.getByRole('button', { name: 'Weigh', exact: true }).click();
-  await expect(page.getByText('The run is finished.').first()).toBeVisible();
 }
 
 test('the GPU lane is offered as soon as its module is built', async ({ page }) => {

@@ -2,7 +2,7 @@
 // variables; without JEOUL_SMOLLM2 (no network) only the tiny checkpoint is weighed.
 import { readFile } from 'node:fs/promises';
 import { expect, test, type Page } from '@playwright/test';
-import { evaluate, type Scored, type Settings } from './command';
+import { evaluate, samplesFile, type Scored, type Settings } from './command';
 
 const { JEOUL_BIN = '', JEOUL_MODEL = '', JEOUL_SMOLLM2 } = process.env;
 
@@ -20,41 +20,60 @@ test.use({
 interface Saved {
   lane: { lane: string };
   tasks: {
+    origin: string;
     documents: {
       fewshot_context: string;
       prompt: string;
-      target_delimiter: string;
-      choices: { text: string; loglikelihood: number; token_logprobs: number[]; is_greedy: boolean }[];
+      requests: {
+        context: string | null;
+        continuation: string;
+        answer: { sum: number; token_logprobs: number[]; is_greedy: boolean };
+      }[];
     }[];
   }[];
 }
 
 /** Sets what is to be run: one task. */
 async function choose(page: Page, { task, shots, limit }: Settings): Promise<void> {
-  for (const box of await page.getByRole('checkbox').all()) await box.uncheck();
+  const remove = page.getByRole('button', { name: /^Remove / });
+  while ((await remove.count()) > 0) await remove.first().click();
+  await page.getByLabel('Find a task').fill(task);
   await page.locator(`#task-${task}`).check();
+  await page.getByLabel('Find a task').fill('');
   await page.getByRole('spinbutton').fill(String(limit));
   await page.getByRole('spinbutton').blur();
   await page.getByRole('combobox', { name: /Examples before/ }).selectOption(String(shots));
 }
 
-/** Presses Weigh and reads what was scored from the saved file. */
-async function weigh(page: Page): Promise<Saved> {
+/** Presses Weigh and waits for the end. */
+async function run(page: Page): Promise<void> {
   await page.getByRole('button', { name: 'Weigh', exact: true }).click();
   const alert = page.getByRole('alert');
   await expect(page.getByText('The run is finished.').first().or(alert)).toBeVisible({ timeout: 480_000 });
   await expect(alert).toHaveCount(0);
+}
+
+/** Runs and reads what was scored from the saved file. */
+async function weigh(page: Page): Promise<Saved> {
+  await run(page);
   const download = page.waitForEvent('download');
   await page.getByRole('button', { name: 'Save as JSON' }).click();
   return JSON.parse(await readFile(await (await download).path(), 'utf8'));
 }
 
+/** What the page writes for lm-evaluation-harness, of the file whose name begins so. */
+async function exported(page: Page, name: string): Promise<string> {
+  const download = page.waitForEvent('download', (download) => download.suggestedFilename().startsWith(name));
+  await page.getByRole('button', { name: 'Save for lm-evaluation-harness' }).click();
+  return readFile(await (await download).path(), 'utf8');
+}
+
 function scored({ tasks }: Saved): Scored[] {
-  return (tasks[0]?.documents ?? []).map(({ fewshot_context, prompt, target_delimiter, choices }) => ({
-    contexts: choices.map(() => fewshot_context + prompt),
-    continuations: choices.map(({ text }) => target_delimiter + text),
-    loglikelihoods: choices.map(({ loglikelihood }) => loglikelihood),
-    isGreedy: choices.map(({ is_greedy }) => is_greedy),
+  return (tasks[0]?.documents ?? []).map(({ fewshot_context, prompt, requests }) => ({
+    contexts: requests.map(({ context }) => context ?? fewshot_context + prompt),
+    continuations: requests.map(({ continuation }) => continuation),
+    loglikelihoods: requests.map(({ answer }) => answer.sum),
+    isGreedy: requests.map(({ answer }) => answer.is_greedy),
   }));
 }
 
@@ -63,9 +82,9 @@ function expectClose(page: Saved, command: Scored[]): void {
   expect(ours.map(({ contexts, continuations }) => [contexts, continuations])).toEqual(
     command.map(({ contexts, continuations }) => [contexts, continuations]),
   );
-  page.tasks[0]?.documents.forEach(({ choices }, document) =>
-    choices.forEach(({ loglikelihood, token_logprobs }, choice) => {
-      const difference = Math.abs(loglikelihood - command[document]!.loglikelihoods[choice]!);
+  page.tasks[0]?.documents.forEach(({ requests }, document) =>
+    requests.forEach(({ answer: { sum, token_logprobs } }, choice) => {
+      const difference = Math.abs(sum - command[document]!.loglikelihoods[choice]!);
       expect(difference, `document ${document}, choice ${choice}`).toBeLessThanOrEqual(GPU_TOLERANCE * token_logprobs.length);
     }),
   );
@@ -75,6 +94,14 @@ async function start(page: Page): Promise<void> {
   await page.goto('/');
   await expect(page.getByRole('radio', { name: 'Auto' })).toBeVisible();
 }
+
+/** Whose sample files are compared byte for byte: written answers, several inputs, answers compared as texts. */
+const FILES: Settings[] = [
+  { task: 'gsm8k', shots: 2, limit: 2 },
+  { task: 'winogrande', shots: 1, limit: 3 },
+  { task: 'llm_kr_eval_nli', shots: 0, limit: 2 },
+  { task: 'lambada_openai', shots: 0, limit: 3 },
+];
 
 const RUNS: Settings[] = [
   { task: 'jeoul_science', shots: 0, limit: 5 },
@@ -90,7 +117,7 @@ test.describe('the tiny checkpoint', () => {
     test(`gives the command’s bits on the CPU: ${run.task}, ${run.shots} shots`, async ({ page }) => {
       await start(page);
       await page.getByRole('radio', { name: 'CPU' }).check();
-      await page.setInputFiles('input[type=file]', JEOUL_MODEL);
+      await page.getByLabel('Choose a .gguf file').setInputFiles(JEOUL_MODEL);
       await choose(page, run);
       const saved = await weigh(page);
       expect(saved.lane.lane).toBe('cpu');
@@ -98,11 +125,52 @@ test.describe('the tiny checkpoint', () => {
     });
   }
 
+  for (const settings of FILES) {
+    test(`writes the command’s samples to the byte: ${settings.task}, ${settings.shots} shots`, async ({ page }) => {
+      await start(page);
+      await page.getByRole('radio', { name: 'CPU' }).check();
+      await page.getByLabel('Choose a .gguf file').setInputFiles(JEOUL_MODEL);
+      await choose(page, settings);
+      await run(page);
+      expect(await exported(page, 'samples_')).toBe(await samplesFile(JEOUL_BIN, JEOUL_MODEL, settings));
+    });
+  }
+
+  test('documents come from the hub, and a second visit needs none', async ({ page }) => {
+    const parquet = await readFile(new URL('../../crates/dataset/tests/two_rows.parquet', import.meta.url));
+    const asked: string[] = [];
+    await page.context().route('https://huggingface.co/**', (route) => {
+      const url = route.request().url();
+      asked.push(url);
+      const headers = { 'access-control-allow-origin': '*', 'access-control-expose-headers': 'X-Repo-Commit', 'x-repo-commit': 'abc123' };
+      return url.endsWith('/parquet')
+        ? route.fulfill({ headers, json: { main: { test: ['https://huggingface.co/files/0.parquet'] } } })
+        : route.fulfill({ headers, body: parquet });
+    });
+    const task = 'task: mine\ndataset_path: us/ours\ndataset_name: main\ntest_split: test\noutput_type: loglikelihood\ndoc_to_text: "Letter:"\ndoc_to_target: q\n';
+    for (const visit of ['first', 'second']) {
+      await start(page);
+      await page.getByRole('radio', { name: 'CPU' }).check();
+      await page.getByLabel('Choose a .gguf file').setInputFiles(JEOUL_MODEL);
+      await page.getByLabel('Add a task file').setInputFiles({ name: 'mine.yaml', mimeType: '', buffer: Buffer.from(task) });
+      const mine = page.getByRole('region', { name: 'mine' });
+      await mine.getByRole('button', { name: /Hugging Face/ }).click();
+      await expect(mine.getByText('Hugging Face hub', { exact: true })).toBeVisible();
+      const remove = page.getByRole('button', { name: /^Remove (?!mine)/ });
+      while ((await remove.count()) > 0) await remove.first().click();
+      const { tasks } = await weigh(page);
+      expect(tasks.map(({ origin, documents }) => [origin, documents.length])).toEqual([['hub', 2]]);
+      expect(asked, visit).toHaveLength(2);
+    }
+    const results = JSON.parse(await exported(page, 'results_'));
+    expect(JSON.stringify(results)).toContain('abc123');
+  });
+
   test('gives the command’s numbers on the GPU', async ({ page }) => {
     const run = { task: 'jeoul_science', shots: 0, limit: 2 };
     await start(page);
     await page.getByRole('radio', { name: 'GPU' }).check();
-    await page.setInputFiles('input[type=file]', JEOUL_MODEL);
+    await page.getByLabel('Choose a .gguf file').setInputFiles(JEOUL_MODEL);
     await choose(page, run);
     const saved = await weigh(page);
     expect(saved.lane.lane).toBe('gpu');
@@ -112,8 +180,8 @@ test.describe('the tiny checkpoint', () => {
   test('a lost GPU is said, and the CPU goes on', async ({ page, browser }) => {
     await start(page);
     await page.getByRole('radio', { name: 'GPU' }).check();
-    await page.setInputFiles('input[type=file]', JEOUL_MODEL);
-    await page.getByRole('button', { name: 'Everything' }).click();
+    await page.getByLabel('Choose a .gguf file').setInputFiles(JEOUL_MODEL);
+    await choose(page, { task: 'jeoul_science', shots: 0, limit: 60 });
     await page.getByRole('button', { name: 'Weigh', exact: true }).click();
     await expect(page.getByText(/^[1-9]\d* \/ \d+$/).first()).toBeVisible({ timeout: 60_000 });
     const devtools = await browser.newBrowserCDPSession();
@@ -132,9 +200,9 @@ test.describe('the tiny checkpoint', () => {
 
   test('a file that is no checkpoint is refused, and the next one is weighed', async ({ page }) => {
     await start(page);
-    await page.setInputFiles('input[type=file]', { name: 'bad.gguf', mimeType: '', buffer: Buffer.from('GGUF\x09\x00\x00\x00') });
+    await page.getByLabel('Choose a .gguf file').setInputFiles({ name: 'bad.gguf', mimeType: '', buffer: Buffer.from('GGUF\x09\x00\x00\x00') });
     await expect(page.getByRole('alert')).toContainText('not a checkpoint that Jeoul can read');
-    await page.setInputFiles('input[type=file]', JEOUL_MODEL);
+    await page.getByLabel('Choose a .gguf file').setInputFiles(JEOUL_MODEL);
     await expect(page.getByRole('alert')).toHaveCount(0);
     await choose(page, { task: 'jeoul_science', shots: 0, limit: 1 });
     expect(scored(await weigh(page))).toHaveLength(1);
@@ -161,10 +229,24 @@ if (JEOUL_SMOLLM2) {
       await expect(page.getByText('on disk').first()).toBeVisible();
     });
 
+    test('writes the command’s samples to the byte, as conversations', async ({ page }) => {
+      const settings = { task: 'kobest_copa', shots: 1, limit: 2, flags: ['--apply_chat_template', '--fewshot_as_multiturn'] };
+      await start(page);
+      await page.getByRole('radio', { name: 'CPU' }).check();
+      await page.getByLabel('Choose a .gguf file').setInputFiles(smollm2);
+      await choose(page, settings);
+      await page.getByText('How prompts are written').click();
+      await page.getByRole('checkbox', { name: /chat template/ }).check();
+      const turns = page.getByRole('checkbox', { name: /turn/ });
+      if (!(await turns.isChecked())) await turns.check();
+      await run(page);
+      expect(await exported(page, 'samples_')).toBe(await samplesFile(JEOUL_BIN, smollm2, settings));
+    });
+
     test('a cancelled run ends within a second and keeps its documents', async ({ page }) => {
       await start(page);
-      await page.setInputFiles('input[type=file]', smollm2);
-      await page.getByRole('button', { name: 'Everything' }).click();
+      await page.getByLabel('Choose a .gguf file').setInputFiles(smollm2);
+      await choose(page, { task: 'jeoul_science', shots: 0, limit: 60 });
       await page.getByRole('button', { name: 'Weigh', exact: true }).click();
       await expect(page.getByText(/^[1-9]\d* \/ \d+$/).first()).toBeVisible({ timeout: 60_000 });
       await page.getByRole('button', { name: 'Cancel' }).click();

@@ -57,7 +57,7 @@ test('an engine that does not start can be started again', async ({ page }) => {
 
 test('a file that is no checkpoint is refused with the reason', async ({ page }) => {
   await open(page);
-  await page.setInputFiles('input[type=file]', { name: 'notes.txt', mimeType: 'text/plain', buffer: Buffer.from('hello') });
+  await page.getByLabel('Choose a .gguf file').setInputFiles({ name: 'notes.txt', mimeType: 'text/plain', buffer: Buffer.from('hello') });
   const alert = page.getByRole('alert');
   await expect(alert).toContainText('not a checkpoint that Jeoul can read');
   await expect(alert).toContainText('Choose a GGUF file');
@@ -72,7 +72,7 @@ const FAILURES = [
   { fails: 'fetch', kind: 'checksum', says: 'sha256 differs' },
   { fails: 'fetch', kind: 'storage', says: 'storage is full' },
   { fails: 'load', kind: 'memory', says: 'not enough memory' },
-  { fails: 'plan', kind: 'task', says: 'cannot be run with these settings' },
+  { fails: 'plan', kind: 'task', says: 'A task, its documents or these settings do not fit.' },
   { fails: 'run', kind: 'protocol', says: 'misunderstood each other' },
   { fails: 'run', kind: 'aKindFromTheFuture', says: 'misunderstood each other' },
 ];

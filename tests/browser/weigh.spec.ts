@@ -1,11 +1,11 @@
 // The journey of a first score, and what one can do with it.
 import { readFile } from 'node:fs/promises';
-import { expect, open, SMOLLM2_BYTES, test } from './fake';
+import { choose, drop, expect, open, SMOLLM2_BYTES, test } from './fake';
 
 test('one click gives a first score: download, load, run, read', async ({ page }) => {
   await open(page);
   await expect(page.getByRole('radio', { name: 'SmolLM2-135M-Instruct' })).toBeChecked();
-  await expect(page.getByRole('checkbox', { name: 'Science questions' })).toBeChecked();
+  await expect(page.getByRole('region', { name: 'Science questions' })).toBeVisible();
   await expect(page.getByText('±20 points')).toBeVisible();
 
   await page.getByRole('button', { name: 'Weigh', exact: true }).click();
@@ -41,7 +41,9 @@ test('a document opens to its prompt, choices, marks and tokens', async ({ page 
 
 test('documents are searched, filtered and sorted', async ({ page }) => {
   await open(page, { stored: SMOLLM2_BYTES, stepMs: 1 });
-  await page.getByRole('button', { name: 'Everything' }).click();
+  await page.getByLabel('Documents of Science questions, at most 60').fill('60');
+  await choose(page, 'jeoul_boolq_ko');
+  await page.getByLabel('Documents of Korean yes/no questions, at most 40').fill('40');
   await page.getByRole('button', { name: 'Weigh', exact: true }).click();
   const documents = page.getByRole('region', { name: 'Documents' });
   await expect(documents.getByText('60 documents')).toBeVisible();
@@ -74,10 +76,11 @@ test('a run is listed in Results and saved as a file with every number', async (
   const saved = await download;
   expect(saved.suggestedFilename()).toMatch(/^jeoul_SmolLM2-135M-Instruct_.*\.json$/);
   const file = JSON.parse(await readFile(await saved.path(), 'utf8'));
-  expect(file).toMatchObject({ format: 'jeoul-run/1', state: 'done', lane: { lane: 'cpu' }, registry: { id: 'smollm2-135m-instruct-q4_1' } });
+  expect(file).toMatchObject({ format: 'jeoul-run/2', state: 'done', lane: { lane: 'cpu' }, registry: { id: 'smollm2-135m-instruct-q4_1' } });
   expect(file.tasks[0].documents).toHaveLength(20);
-  const [choice] = file.tasks[0].documents[0].choices;
-  expect(Math.fround(choice.token_logprobs[0])).toBe(choice.token_logprobs[0]);
+  expect(file.tasks[0].origin).toBe('samples');
+  const [{ answer }] = file.tasks[0].documents[0].requests;
+  expect(Math.fround(answer.token_logprobs[0])).toBe(answer.token_logprobs[0]);
 });
 
 test('tokens and time are known once a model is loaded and measured', async ({ page }) => {
@@ -94,14 +97,7 @@ test('tokens and time are known once a model is loaded and measured', async ({ p
 
 test('a file of one’s own is loaded as soon as it is dropped', async ({ page }) => {
   await open(page);
-  const transfer = await page.evaluateHandle(() => {
-    const data = new DataTransfer();
-    data.items.add(new File([new Uint8Array(2_500_000)], 'mine.Q8_0.gguf'));
-    return data;
-  });
-  await page.dispatchEvent('body', 'dragover', { dataTransfer: transfer });
-  await expect(page.getByText('Drop the checkpoint here')).toBeVisible();
-  await page.dispatchEvent('body', 'drop', { dataTransfer: transfer });
+  await drop(page, 'mine.Q8_0.gguf', 'x'.repeat(2_500_000));
   await expect(page.getByRole('radio', { name: /mine\.Q8_0\.gguf/ })).toBeChecked();
   await expect(page.getByText(/3 MB · your file\s· F32/)).toBeVisible();
   await expect(page.getByText('20 documents, 1,840 tokens')).toBeVisible();

@@ -4,6 +4,8 @@
 //! A reader that closes the pipe early is no failure.
 
 mod checkpoint;
+mod compare;
+mod documents;
 mod eval;
 mod failure;
 mod generate;
@@ -35,6 +37,8 @@ enum Verb {
     Score(score::Score),
     /// Continue texts.
     Generate(generate::Generate),
+    /// Tell whether two runs on the same documents differ.
+    Compare(compare::Compare),
     /// Show what a checkpoint file holds.
     Inspect(inspect::Inspect),
     /// List the bundled tasks.
@@ -46,6 +50,7 @@ fn main() -> ExitCode {
         Verb::Eval(verb) => verb.run(),
         Verb::Score(verb) => verb.run(),
         Verb::Generate(verb) => verb.run(),
+        Verb::Compare(verb) => verb.run(),
         Verb::Inspect(verb) => verb.run(),
         Verb::Tasks(verb) => verb.run(),
     };

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::Context;
 use jeoul_eval::report::{self, RunInfo};
-use jeoul_eval::{Task, TaskRun};
+use jeoul_eval::{Runs, Task, TaskRun, table};
 
 use crate::failure::Failure;
 
@@ -21,11 +21,12 @@ pub(crate) fn print(text: &str) -> Result<(), Failure> {
 }
 
 /// Writes `results_<date>.json`, and `samples_<task>_<date>.jsonl` where samples are wanted, in the places where
-/// lm-evaluation-harness writes them: below a folder named after the model, or beside `path` if that ends in `.json`.
+/// lm-evaluation-harness writes them: below a folder named after the model, or beside `path` if that ends in `.json`. The table
+/// stands beside them as Markdown and as comma-separated values.
 pub(crate) fn save(
     path: &Path,
     info: &RunInfo,
-    runs: &[(&Task, &TaskRun)],
+    runs: Runs<'_>,
     samples: bool,
 ) -> anyhow::Result<Vec<PathBuf>> {
     let date = jiff::ZonedDateTime::now()
@@ -55,6 +56,8 @@ pub(crate) fn save(
         folder.join(format!("{stem}_{date}.json")),
         report::results(info, runs),
     )];
+    files.push((folder.join(format!("table_{date}.md")), table::table(runs)));
+    files.push((folder.join(format!("scores_{date}.csv")), table::csv(runs)));
     if samples {
         let of_task = |(task, run): &(&Task, &TaskRun)| {
             (
@@ -62,7 +65,7 @@ pub(crate) fn save(
                 report::samples(task, run),
             )
         };
-        files.extend(runs.iter().map(of_task));
+        files.extend(runs.tasks.iter().map(of_task));
     }
     for (file, text) in &files {
         fs::write(file, text).with_context(|| format!("cannot write `{}`", file.display()))?;

@@ -7,21 +7,64 @@ use serde_json::{Map, Value as Json};
 use crate::error::TaskError;
 use crate::task::Source;
 
-/// One line of a document file.
-#[derive(Clone, Debug)]
-pub(crate) struct Row {
-    /// Line in the file, from 1.
-    pub(crate) line: usize,
-    /// The document.
-    pub(crate) fields: Map<String, Json>,
+/// One document, and where it stands.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Row {
+    /// Line (text files) or row (Parquet) in the file, from 1.
+    pub line: usize,
+    /// The document: its columns in order.
+    pub fields: Map<String, Json>,
+}
+
+/// Documents of one split, and the file they come from.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Documents {
+    /// What people call the file.
+    pub name: String,
+    /// The documents in order; at least one.
+    pub rows: Vec<Row>,
+}
+
+impl Documents {
+    /// Documents of a file, of which there must be one.
+    pub fn new(name: impl Into<String>, rows: Vec<Row>) -> Result<Self, TaskError> {
+        let name = name.into();
+        match rows.is_empty() {
+            true => Err(TaskError::NoDocuments { file: name }),
+            false => Ok(Self { name, rows }),
+        }
+    }
+
+    /// Refuses two documents with the same `id`: one of them was pasted twice. For files that people write; published tables
+    /// may count otherwise.
+    pub fn with_unique_ids(self) -> Result<Self, TaskError> {
+        let mut lines: HashMap<String, usize> = HashMap::new();
+        for Row { line, fields } in &self.rows {
+            let id = fields
+                .get("id")
+                .filter(|id| id.is_string() || id.is_number());
+            let Some(id) = id.map(Json::to_string) else {
+                continue;
+            };
+            if let Some(first) = lines.insert(id.clone(), *line) {
+                return Err(TaskError::DuplicateId {
+                    file: self.name,
+                    line: *line,
+                    id,
+                    first,
+                });
+            }
+        }
+        Ok(self)
+    }
 }
 
 /// The documents of a file, in order. A byte order mark, CRLF and blank lines are tolerated; no document is an error,
 /// and so are two with the same `id`.
-pub(crate) fn rows(source: Source<'_>) -> Result<Vec<Row>, TaskError> {
+pub fn json_lines(name: &str, text: &str) -> Result<Documents, TaskError> {
+    let source = Source { name, text };
     let file = || source.name.to_string();
     let mut rows = Vec::new();
-    let mut lines_of_ids: HashMap<String, usize> = HashMap::new();
     for (index, text) in source
         .text
         .trim_start_matches('\u{feff}')
@@ -57,27 +100,9 @@ pub(crate) fn rows(source: Source<'_>) -> Result<Vec<Row>, TaskError> {
                 });
             }
         };
-        let id = fields
-            .get("id")
-            .filter(|id| id.is_string() || id.is_number())
-            .map(Json::to_string);
-        if let Some(id) = id
-            && let Some(first) = lines_of_ids.insert(id.clone(), line)
-        {
-            return Err(TaskError::DuplicateId {
-                file: file(),
-                line,
-                id,
-                first,
-            });
-        }
         rows.push(Row { line, fields });
     }
-    if rows.is_empty() {
-        Err(TaskError::NoDocuments { file: file() })
-    } else {
-        Ok(rows)
-    }
+    Documents::new(name, rows)?.with_unique_ids()
 }
 
 /// A JSON value's kind, for messages.
@@ -97,12 +122,8 @@ mod tests {
     use super::*;
 
     fn read(text: &str) -> Result<Vec<usize>, String> {
-        let rows = rows(Source {
-            name: "d.jsonl",
-            text,
-        })
-        .map_err(|e| e.to_string())?;
-        Ok(rows.iter().map(|row| row.line).collect())
+        let documents = json_lines("d.jsonl", text).map_err(|e| e.to_string())?;
+        Ok(documents.rows.iter().map(|row| row.line).collect())
     }
 
     #[test]

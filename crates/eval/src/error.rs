@@ -2,6 +2,8 @@
 
 use thiserror::Error;
 
+use crate::filters::FilterConfigError;
+
 /// A task file or a document that cannot be used.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 pub enum TaskError {
@@ -180,6 +182,62 @@ pub enum TaskError {
         found: String,
         /// Number of choices.
         choices: usize,
+    },
+    /// A field that a built-in function cannot read.
+    #[error("`{file}` line {line}: the field `{field}` is {found}; allowed: {allowed}")]
+    RowField {
+        /// Document file.
+        file: String,
+        /// Line, from 1.
+        line: usize,
+        /// Field of the document.
+        field: String,
+        /// What it holds.
+        found: String,
+        /// What it may hold.
+        allowed: &'static str,
+    },
+    /// A filter that cannot be used.
+    #[error("`{file}` line {line}: the filter `{filter}`: {source}")]
+    Filter {
+        /// Task file.
+        file: String,
+        /// Line of the key, from 1.
+        line: usize,
+        /// Name of the filter.
+        filter: String,
+        /// What is wrong with it.
+        source: Box<FilterConfigError>,
+    },
+    /// A regular expression that cannot be read.
+    #[error("`{file}` line {line}: a pattern of `{key}` cannot be read: {reason}")]
+    Pattern {
+        /// Task file.
+        file: String,
+        /// Line of the key, from 1.
+        line: usize,
+        /// The key, with those it lies under.
+        key: String,
+        /// The expression engine's words.
+        reason: String,
+    },
+    /// Answers that cannot be scored.
+    #[error("task `{task}`, filter `{filter}`: {reason}")]
+    Results {
+        /// Task.
+        task: String,
+        /// Filter.
+        filter: String,
+        /// What is wrong.
+        reason: String,
+    },
+    /// A bundled task without documents for a split.
+    #[error("task `{task}` has no sample documents for the split `{split}`")]
+    NoSamples {
+        /// Task.
+        task: String,
+        /// Split.
+        split: String,
     },
     /// More examples than there are.
     #[error("task `{task}` has {available} few-shot examples; {asked} were asked for")]

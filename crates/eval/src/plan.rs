@@ -1,7 +1,8 @@
 //! What a run will cost, in tokens, before it begins.
 
 use crate::model::{LanguageModel, TokenPair};
-use crate::run::{RunError, RunOptions, requests};
+use crate::request::{Tokens, asked, tokens};
+use crate::run::{RunError, RunOptions};
 use crate::task::Task;
 
 /// Tokens of a run.
@@ -9,8 +10,10 @@ use crate::task::Task;
 pub struct Plan {
     /// Context and continuation tokens of all requests, each counted as often as it is asked.
     pub tokens_asked: u64,
-    /// Tokens the engine computes; see [`reuse_start`].
+    /// Tokens the engine computes; see [`reuse_start`]. Of generations their context only.
     pub tokens_computed: u64,
+    /// Most tokens that generations add: each may end earlier.
+    pub tokens_generated: u64,
 }
 
 /// Counts requests in the order in which they are asked.
@@ -22,12 +25,22 @@ pub struct Counter {
 }
 
 impl Counter {
-    /// Counts one more request.
+    /// Counts one more log-likelihood.
     pub fn add(&mut self, pair: &TokenPair) {
         let tokens = read(pair);
         self.plan.tokens_asked += (pair.context.len() + pair.continuation.len()) as u64;
         self.plan.tokens_computed += (tokens.len() - reuse_start(&self.previous, pair)) as u64;
         self.previous = tokens;
+    }
+
+    /// Counts one more generation after `context`.
+    pub fn add_generation(&mut self, context: &[u32], max_tokens: u32) {
+        let pair = TokenPair {
+            context: context.to_vec(),
+            continuation: Vec::new(),
+        };
+        self.add(&pair);
+        self.plan.tokens_generated += u64::from(max_tokens);
     }
 
     /// What was counted so far.
@@ -43,10 +56,20 @@ pub fn plan<M: LanguageModel>(
     options: &RunOptions,
 ) -> Result<Plan, RunError<M::Error>> {
     let mut counter = Counter::default();
-    for prompt in task.prompts(task.shots(options.num_fewshot), options.limit, options.seed) {
-        requests(model, task, &prompt?)?
-            .iter()
-            .for_each(|pair| counter.add(pair));
+    for prompt in task.prompts(options)? {
+        let asked = asked(model, task, &prompt, options).map_err(|source| RunError::Model {
+            task: task.name().into(),
+            doc_id: prompt.doc_id,
+            source,
+        })?;
+        for request in tokens(model, task, prompt.doc_id, &asked)? {
+            match request {
+                Tokens::Pairs(pairs) => pairs.iter().for_each(|pair| counter.add(pair)),
+                Tokens::Generations(requests) => requests
+                    .iter()
+                    .for_each(|one| counter.add_generation(&one.context, one.max_tokens)),
+            }
+        }
     }
     Ok(counter.plan())
 }

@@ -2,7 +2,6 @@
 
 use std::io;
 
-use minijinja::value::Serde;
 use serde::Serialize;
 use serde_json::Value;
 use serde_json::ser::{Formatter, PrettyFormatter, Serializer};
@@ -26,16 +25,44 @@ pub(crate) fn float(x: f64) -> String {
     if x.is_infinite() {
         return if x > 0.0 { "inf" } else { "-inf" }.into();
     }
+    let text = closest(x);
+    let (digits, exponent) = text.split_once('e').unwrap_or((&text, "0"));
     if x == 0.0 || (1e-4..1e16).contains(&x.abs()) {
-        return format!("{x:?}");
+        return plain(digits, exponent.parse().unwrap_or(0));
     }
     // Rust writes `1.5e-7`, Python `1.5e-07`.
-    let text = format!("{x:e}");
-    let (digits, exponent) = text.split_once('e').unwrap_or((&text, "0"));
     match exponent.strip_prefix('-') {
         Some(exponent) => format!("{digits}e-{exponent:0>2}"),
         None => format!("{digits}e+{exponent:0>2}"),
     }
+}
+
+/// The shortest digits that read back as `x`, and among equally short ones the closest: where two are equally close, Python
+/// takes the even digit and Rust the larger number.
+fn closest(x: f64) -> String {
+    let shortest = format!("{x:e}");
+    let digits = shortest.split('e').next().unwrap_or_default();
+    let count = digits.bytes().filter(u8::is_ascii_digit).count();
+    let rounded = format!("{x:.*e}", count.saturating_sub(1));
+    match rounded.parse::<f64>() {
+        Ok(same) if same == x => rounded,
+        _ => shortest,
+    }
+}
+
+/// `1.25` and exponent 1 as `12.5`; there is always a digit after the point.
+fn plain(digits: &str, exponent: i32) -> String {
+    let (sign, digits) = digits
+        .strip_prefix('-')
+        .map_or(("", digits), |rest| ("-", rest));
+    let digits: String = digits.chars().filter(char::is_ascii_digit).collect();
+    let before = exponent + 1;
+    let text = match usize::try_from(before) {
+        Ok(before) if before >= digits.len() => format!("{digits:0<before$}.0"),
+        Ok(before) if before > 0 => format!("{}.{}", &digits[..before], &digits[before..]),
+        _ => format!("0.{}{digits}", "0".repeat(before.unsigned_abs() as usize)),
+    };
+    format!("{sign}{text}")
 }
 
 /// `str` of a JSON value as Python holds it: `True`, `None`, `0.5`; text stays itself.
@@ -47,8 +74,61 @@ pub(crate) fn str_of(value: &Value) -> String {
         Value::Bool(false) => "False".into(),
         Value::Number(n) if n.is_f64() => float(n.as_f64().unwrap_or(f64::NAN)),
         Value::Number(n) => n.to_string(),
-        Value::Array(_) | Value::Object(_) => minijinja::Value::from(Serde(value)).to_string(),
+        Value::Array(_) | Value::Object(_) => repr(value),
     }
+}
+
+/// `repr` of a JSON value as Python holds it: text in quotes.
+pub(crate) fn repr(value: &Value) -> String {
+    match value {
+        Value::String(text) => quoted(text),
+        Value::Array(items) => {
+            let items: Vec<String> = items.iter().map(repr).collect();
+            format!("[{}]", items.join(", "))
+        }
+        Value::Object(map) => {
+            let entry =
+                |(key, value): (&String, &Value)| format!("{}: {}", quoted(key), repr(value));
+            let entries: Vec<String> = map.iter().map(entry).collect();
+            format!("{{{}}}", entries.join(", "))
+        }
+        other => str_of(other),
+    }
+}
+
+/// `repr` of a text: single quotes, unless it holds those and no double ones.
+fn quoted(text: &str) -> String {
+    let quote = if text.contains('\'') && !text.contains('"') {
+        '"'
+    } else {
+        '\''
+    };
+    let mut quoted = String::from(quote);
+    for c in text.chars() {
+        match c {
+            '\n' => quoted += "\\n",
+            '\r' => quoted += "\\r",
+            '\t' => quoted += "\\t",
+            '\\' => quoted += "\\\\",
+            c if c == quote => quoted.extend(['\\', c]),
+            ' ' => quoted.push(c),
+            // What Python calls not printable: controls, and every space but the plain one.
+            c if c.is_control()
+                || is_space(c)
+                || ('\u{200b}'..='\u{200f}').contains(&c)
+                || c == '\u{feff}' =>
+            {
+                quoted += &match u32::from(c) {
+                    code @ 0..=0xff => format!("\\x{code:02x}"),
+                    code @ 0x100..=0xffff => format!("\\u{code:04x}"),
+                    code => format!("\\U{code:08x}"),
+                }
+            }
+            c => quoted.push(c),
+        }
+    }
+    quoted.push(quote);
+    quoted
 }
 
 /// `json.dumps(value, ensure_ascii=False)`.
@@ -165,6 +245,22 @@ pub(crate) struct LiteralError {
 
 /// `ast.literal_eval` for what a `doc_to_choice` template may print: a list (or tuple) of strings.
 pub(crate) fn string_list(text: &str) -> Result<Vec<String>, LiteralError> {
+    literal_list(text, Reader::string)
+}
+
+/// `ast.literal_eval` of a list (or tuple) of strings and whole numbers, as a `doc_to_target` template may print it.
+pub(crate) fn list(text: &str) -> Result<Value, LiteralError> {
+    literal_list(text, |reader| match reader.peek() {
+        Some('-' | '0'..='9') => reader.whole().map(Value::from),
+        _ => reader.string().map(Value::from),
+    })
+    .map(Value::Array)
+}
+
+fn literal_list<T>(
+    text: &str,
+    item: impl Fn(&mut Reader) -> Result<T, LiteralError>,
+) -> Result<Vec<T>, LiteralError> {
     let mut reader = Reader {
         chars: text.chars().collect(),
         at: 0,
@@ -181,7 +277,7 @@ pub(crate) fn string_list(text: &str) -> Result<Vec<String>, LiteralError> {
         if reader.peek() == Some(close) {
             break;
         }
-        items.push(reader.string()?);
+        items.push(item(&mut reader)?);
         reader.skip_space();
         match reader.peek() {
             Some(',') => reader.at += 1,
@@ -235,6 +331,18 @@ impl Reader {
     fn unexpected(&mut self, expected: &'static str) -> LiteralError {
         self.at -= 1;
         self.expected(expected)
+    }
+
+    fn whole(&mut self) -> Result<i64, LiteralError> {
+        let start = self.at;
+        while matches!(self.peek(), Some('-' | '0'..='9')) {
+            self.at += 1;
+        }
+        let digits: String = self.chars[start..self.at].iter().collect();
+        digits.parse().map_err(|_| {
+            self.at = start;
+            self.expected("a whole number")
+        })
     }
 
     fn string(&mut self) -> Result<String, LiteralError> {
@@ -294,6 +402,14 @@ mod tests {
             (-3.0, "-3.0"),
             (0.1, "0.1"),
             (1e-4, "0.0001"),
+            (0.0, "0.0"),
+            (-0.0, "-0.0"),
+            (100.0, "100.0"),
+            (-0.05, "-0.05"),
+            (12.5, "12.5"),
+            (1e15, "1000000000000000.0"),
+            (-165.759_674_072_265_62, "-165.75967407226562"),
+            (5e-324, "5e-324"),
             (1.5e-5, "1.5e-05"),
             (1e16, "1e+16"),
             (123456789012345680.0, "1.2345678901234568e+17"),
@@ -319,6 +435,29 @@ mod tests {
         let items = string_list(r#" ['a', "it's", 'x\n\u00e9\\', ] "#);
         assert_eq!(items, Ok(vec!["a".into(), "it's".into(), "x\né\\".into()]));
         assert_eq!(string_list("()"), Ok(vec![]));
+    }
+
+    #[test]
+    fn values_read_as_python_writes_them() {
+        // repr() in Python 3.11.
+        for (value, text) in [
+            (
+                json!(["a", "it's", "\"", "'\"", 1, 0.5, null, true]),
+                r#"['a', "it's", '"', '\'"', 1, 0.5, None, True]"#,
+            ),
+            (
+                json!({"k": ["\n\\\u{7f}\u{a0}\u{3000}예"]}),
+                r"{'k': ['\n\\\x7f\xa0\u3000예']}",
+            ),
+        ] {
+            assert_eq!(repr(&value), text);
+        }
+    }
+
+    #[test]
+    fn a_list_of_numbers_and_strings_is_read() {
+        assert_eq!(list("[1, -2, 'a']"), Ok(json!([1, -2, "a"])));
+        assert!(list("[1.5]").is_err() && list("[1").is_err());
     }
 
     #[test]

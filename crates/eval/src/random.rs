@@ -1,4 +1,4 @@
-//! Python's `random.Random`, as far as few-shot sampling draws from it (CPython 3.11, `Lib/random.py`).
+//! Python's `random.Random`, as far as few-shot sampling and the bootstrap draw from it (CPython 3.11, `Lib/random.py`).
 
 use std::collections::HashSet;
 
@@ -28,6 +28,17 @@ impl PythonRandom {
                 return drawn;
             }
         }
+    }
+
+    /// `random()`: 53 bits, 0 to 1 without 1.
+    fn unit(&mut self) -> f64 {
+        let (high, low) = (self.0.next_u32() >> 5, self.0.next_u32() >> 6);
+        (f64::from(high) * 67_108_864.0 + f64::from(low)) / 9_007_199_254_740_992.0
+    }
+
+    /// One index of `choices(range(population), k=…)`.
+    pub(crate) fn choice(&mut self, population: usize) -> usize {
+        (self.unit() * population as f64) as usize
     }
 
     /// `sample(range(population), k)`: `k` different indices in drawing order; `None` if there are not as many.
@@ -67,6 +78,14 @@ fn pool_limit(k: u32) -> u32 {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn choices_are_those_of_python() {
+        // Python 3.11: random.Random(3).choices(range(10), k=8).
+        let mut random = PythonRandom::new(3);
+        let drawn: Vec<usize> = (0..8).map(|_| random.choice(10)).collect();
+        assert_eq!(drawn, [2, 5, 3, 6, 6, 0, 0, 8]);
+    }
 
     #[test]
     fn samples_are_those_of_python() {

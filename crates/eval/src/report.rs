@@ -3,13 +3,85 @@
 //! As `lm_eval/evaluator.py`, `evaluator_utils.py` and `loggers/evaluation_tracker.py`. Pure functions: date, names and
 //! times are passed in.
 
+use std::collections::BTreeMap;
+
 use serde_json::{Map, Value as Json, json};
 use sha2::{Digest, Sha256};
 
+use crate::config::{OutputType, Sampler, TaskConfig};
+use crate::group::{Group, GroupScore, group_scores};
+use crate::metrics::Item;
 use crate::python;
-use crate::results::DocumentResult;
-use crate::run::TaskRun;
+use crate::results::{Answer, DocumentMetric, DocumentResult};
+use crate::run::{RunOptions, TaskRun};
 use crate::task::Task;
+
+/// Tasks that were run, with the groups they were selected by.
+#[derive(Clone, Copy, Debug)]
+pub struct Runs<'a> {
+    /// Tasks and what they yielded, in the order in which they were run.
+    pub tasks: &'a [(&'a Task, &'a TaskRun)],
+    /// Groups, parents before children.
+    pub groups: &'a [Group],
+}
+
+impl<'a> Runs<'a> {
+    /// Scores of the groups, children before parents.
+    pub(crate) fn group_scores(&self) -> Vec<(&'a Group, GroupScore)> {
+        let scores: Vec<_> = self.tasks.iter().map(|(_, run)| &run.score).collect();
+        group_scores(self.groups, &scores)
+    }
+
+    /// Whether more is better, by task or group and metric; null where a group's children disagree.
+    ///
+    /// As in the harness, groups are filled in one pass, parents first: one that holds only groups learns nothing from them.
+    pub(crate) fn higher_is_better(&self) -> BTreeMap<&'a str, Map<String, Json>> {
+        let of_task = |(task, _): &(&'a Task, _)| {
+            let metrics = task.config.metrics.iter();
+            let directions =
+                metrics.map(|metric| (metric.name.clone(), metric.higher_is_better.into()));
+            (task.name(), directions.collect())
+        };
+        let mut all: BTreeMap<&str, Map<String, Json>> = self.tasks.iter().map(of_task).collect();
+        for group in self.groups {
+            let mut directions = Map::new();
+            let children = group
+                .children
+                .iter()
+                .filter_map(|child| all.get(child.as_str()));
+            for (metric, higher) in children.flatten() {
+                match directions.get(metric) {
+                    Some(known) if known != higher => {
+                        _ = directions.insert(metric.clone(), Json::Null)
+                    }
+                    _ => _ = directions.insert(metric.clone(), higher.clone()),
+                }
+            }
+            if !directions.is_empty() {
+                all.insert(&group.name, directions);
+            }
+        }
+        all
+    }
+
+    /// Shots of tasks, and of groups whose children all have as many; groups are filled as in [`Self::higher_is_better`].
+    pub(crate) fn shots(&self) -> BTreeMap<&'a str, u32> {
+        let of_task = |(task, run): &(&'a Task, &TaskRun)| (task.name(), run.score.num_fewshot);
+        let mut all: BTreeMap<&str, u32> = self.tasks.iter().map(of_task).collect();
+        for group in self.groups {
+            let mut children = group
+                .children
+                .iter()
+                .filter_map(|child| all.get(child.as_str()).copied());
+            if let Some(first) = children.next()
+                && children.all(|other| other == first)
+            {
+                all.insert(&group.name, first);
+            }
+        }
+        all
+    }
+}
 
 /// What a result file says beyond the scores.
 #[derive(Clone, Debug, PartialEq)]
@@ -26,10 +98,12 @@ pub struct RunInfo {
     pub device: String,
     /// Longest sequence the model reads, in tokens.
     pub max_length: u32,
-    /// `--limit`.
-    pub limit: Option<u32>,
-    /// Few-shot seed.
-    pub seed: u64,
+    /// Settings of the run.
+    pub options: RunOptions,
+    /// The checkpoint's own chat template, where prompts were conversations.
+    pub chat_template: Option<String>,
+    /// `--gen_kwargs`.
+    pub gen_kwargs: Map<String, Json>,
     /// Seconds since 1970 at which the run began.
     pub started_s: f64,
     /// Seconds the run took.
@@ -39,47 +113,69 @@ pub struct RunInfo {
 }
 
 /// `results_*.json`: one JSON object, indented.
-pub fn results(info: &RunInfo, runs: &[(&Task, &TaskRun)]) -> String {
+pub fn results(info: &RunInfo, runs: Runs<'_>) -> String {
     python::json_indented(&Json::Object(results_map(info, runs)))
 }
 
-fn results_map(info: &RunInfo, runs: &[(&Task, &TaskRun)]) -> Map<String, Json> {
-    let mut sorted = runs.to_vec();
+fn results_map(info: &RunInfo, runs: Runs<'_>) -> Map<String, Json> {
+    let groups = runs.group_scores();
+    let mut sorted = runs.tasks.to_vec();
     sorted.sort_by_key(|(task, _)| task.name());
-    let by_task = |runs: &[(&Task, &TaskRun)], value: &dyn Fn(&Task, &TaskRun) -> Json| -> Json {
-        Json::Object(
-            runs.iter()
-                .map(|(task, run)| (task.name().into(), value(task, run)))
-                .collect(),
-        )
+    let by_task = |tasks: &[(&Task, &TaskRun)], value: &dyn Fn(&Task, &TaskRun) -> Json| {
+        let entries = tasks.iter();
+        entries
+            .map(|(task, run)| (task.name().to_string(), value(task, run)))
+            .collect::<Map<String, Json>>()
+    };
+    // Tasks and groups together, in the order of their names.
+    let by_name = |value: &dyn Fn(&str) -> Option<Json>| {
+        let mut names: Vec<&str> = runs.tasks.iter().map(|(task, _)| task.name()).collect();
+        names.extend(runs.groups.iter().map(|group| group.name.as_str()));
+        names.sort_unstable();
+        let entries = names.into_iter();
+        entries
+            .filter_map(|name| Some((name.to_string(), value(name)?)))
+            .collect::<Map<String, Json>>()
     };
     let mut results = Map::new();
     let mut put = |key: &str, value: Json| _ = results.insert(key.into(), value);
-    put("results", by_task(runs, &task_metrics));
-    put("group_subtasks", json!({}));
+    let mut figures = by_task(runs.tasks, &task_metrics);
+    for (group, score) in &groups {
+        figures.insert(group.name.clone(), group_metrics(group, score));
+    }
+    put("results", figures.into());
+    let aggregated: Map<String, Json> = groups
+        .iter()
+        .filter(|(group, _)| group.aggregates())
+        .map(|(group, score)| (group.name.clone(), group_metrics(group, score)))
+        .collect();
+    if !aggregated.is_empty() {
+        put("groups", aggregated.into());
+    }
+    let children = |group: &Group| (group.name.clone(), Json::from(group.children.clone()));
     put(
-        "configs",
-        by_task(&sorted, &|task, run| config(task, run.score.num_fewshot)),
+        "group_subtasks",
+        Json::Object(runs.groups.iter().map(children).collect()),
     );
-    put(
-        "versions",
-        by_task(&sorted, &|task, _| task.config.version()),
-    );
-    put(
-        "n-shot",
-        by_task(&sorted, &|_, run| run.score.num_fewshot.into()),
-    );
-    put(
-        "higher_is_better",
-        by_task(&sorted, &|task, _| higher_is_better(task)),
-    );
+    put("configs", by_task(&sorted, &config).into());
+    let version = |name: &str| {
+        let task = runs.tasks.iter().find(|(task, _)| task.name() == name);
+        let group = runs.groups.iter().find(|group| group.name == name);
+        task.map(|(task, _)| task.config.version())
+            .or_else(|| group.map(|group| group.version.clone().into()))
+    };
+    put("versions", by_name(&version).into());
+    put("n-shot", json!(runs.shots()));
+    put("higher_is_better", json!(runs.higher_is_better()));
     put(
         "n-samples",
         by_task(
-            runs,
+            runs.tasks,
             &|task, run| json!({"original": task.documents().len(), "effective": run.documents.len()}),
-        ),
+        )
+        .into(),
     );
+    let options = &info.options;
     put(
         "config",
         json!({
@@ -91,18 +187,25 @@ fn results_map(info: &RunInfo, runs: &[(&Task, &TaskRun)]) -> Map<String, Json> 
             "batch_sizes": [],
             "device": info.device,
             "use_cache": null,
-            "limit": info.limit,
-            "bootstrap_iters": 0,
-            "gen_kwargs": null,
-            "fewshot_seed": info.seed,
+            "limit": options.limit,
+            "bootstrap_iters": options.bootstrap_iters,
+            "gen_kwargs": match info.gen_kwargs.is_empty() {
+                true => Json::Null,
+                false => Json::Object(info.gen_kwargs.clone()),
+            },
+            "fewshot_seed": options.seed,
         }),
     );
     put("date", info.started_s.into());
     put("jeoul_version", info.version.as_str().into());
     put("max_length", info.max_length.into());
     put(
+        "datasets",
+        by_task(runs.tasks, &|task, _| task.origin.json()).into(),
+    );
+    put(
         "task_hashes",
-        by_task(runs, &|task, run| task_hash(task, run).into()),
+        by_task(runs.tasks, &|task, run| task_hash(task, run).into()).into(),
     );
     put("model_source", "jeoul".into());
     put("model_name", info.model_name.as_str().into());
@@ -110,11 +213,18 @@ fn results_map(info: &RunInfo, runs: &[(&Task, &TaskRun)]) -> Map<String, Json> 
         "model_name_sanitized",
         sanitize_model_name(&info.model_name).into(),
     );
-    put("system_instruction", Json::Null);
-    put("system_instruction_sha", Json::Null);
-    put("fewshot_as_multiturn", false.into());
-    put("chat_template", Json::Null);
-    put("chat_template_sha", Json::Null);
+    let hash = |text: &Option<String>| text.as_deref().filter(|text| !text.is_empty()).map(sha256);
+    put(
+        "system_instruction",
+        options.system_instruction.clone().into(),
+    );
+    put(
+        "system_instruction_sha",
+        hash(&options.system_instruction).into(),
+    );
+    put("fewshot_as_multiturn", options.fewshot_as_multiturn.into());
+    put("chat_template", info.chat_template.clone().into());
+    put("chat_template_sha", hash(&info.chat_template).into());
     put(
         "total_evaluation_time_seconds",
         python::float(info.elapsed_s).into(),
@@ -122,13 +232,16 @@ fn results_map(info: &RunInfo, runs: &[(&Task, &TaskRun)]) -> Map<String, Json> 
     results
 }
 
-/// `samples_*.jsonl`: one line per document.
+/// `samples_*.jsonl`: one line per filter and document.
 pub fn samples(task: &Task, run: &TaskRun) -> String {
-    let rows = run
-        .documents
-        .iter()
-        .map(|result| python::json(&sample(task, result)) + "\n");
-    rows.collect()
+    let mut lines = String::new();
+    for filter in &task.config.filters {
+        for result in &run.documents {
+            lines += &python::json(&sample(task, result, &filter.name));
+            lines.push('\n');
+        }
+    }
+    lines
 }
 
 /// The name of a model as the name of a folder: what a file system might refuse becomes `__`.
@@ -146,62 +259,77 @@ pub fn sanitize_model_name(name: &str) -> String {
 }
 
 fn task_metrics(task: &Task, run: &TaskRun) -> Json {
-    let alias = task
-        .config
-        .json
-        .get("task_alias")
-        .filter(|alias| !alias.is_null());
+    let alias = task.config.file.get("task_alias").cloned();
     let mut map = Map::new();
     map.insert("name".into(), task.name().into());
-    map.insert(
-        "alias".into(),
-        alias.cloned().unwrap_or_else(|| task.name().into()),
-    );
+    map.insert("alias".into(), alias.unwrap_or_else(|| task.name().into()));
     map.insert("sample_len".into(), run.documents.len().into());
     for metric in &run.score.metrics {
-        map.insert(format!("{},none", metric.name), metric.value.into());
-        map.insert(
-            format!("{}_stderr,none", metric.name),
-            metric.stderr.map_or("N/A".into(), Json::from),
+        put_metric(
+            &mut map,
+            &metric.name,
+            &metric.filter,
+            metric.value,
+            metric.stderr,
         );
     }
     Json::Object(map)
 }
 
-fn higher_is_better(task: &Task) -> Json {
-    let metrics = task.config.metrics.iter();
-    Json::Object(
-        metrics
-            .map(|(metric, higher)| (metric.name().into(), (*higher).into()))
-            .collect(),
-    )
+fn group_metrics(group: &Group, score: &GroupScore) -> Json {
+    let mut map = Map::new();
+    map.insert("alias".into(), group.alias.as_str().into());
+    map.insert("name".into(), group.name.as_str().into());
+    if group.aggregates() {
+        map.insert("sample_len".into(), score.documents.into());
+    }
+    for metric in &score.metrics {
+        put_metric(
+            &mut map,
+            &metric.name,
+            &metric.filter,
+            metric.value,
+            metric.stderr,
+        );
+    }
+    if let Some(average) = score.average {
+        map.insert("average,none".into(), average.into());
+    }
+    let counts = score.metrics.iter();
+    let counts: Map<String, Json> = counts
+        .map(|metric| {
+            let key = format!("{},{}", metric.name, metric.filter);
+            (key, metric.documents.into())
+        })
+        .collect();
+    if !counts.is_empty() {
+        map.insert("sample_count".into(), counts.into());
+    }
+    Json::Object(map)
+}
+
+fn put_metric(
+    map: &mut Map<String, Json>,
+    name: &str,
+    filter: &str,
+    value: f64,
+    stderr: Option<f64>,
+) {
+    map.insert(format!("{name},{filter}"), value.into());
+    map.insert(
+        format!("{name}_stderr,{filter}"),
+        stderr.map_or("N/A".into(), Json::from),
+    );
 }
 
 /// The task file with the harness's defaults filled in, in the order of its `TaskConfig`.
-fn config(task: &Task, shots: u32) -> Json {
-    let file = &task.config.json;
-    let rule = |key: &str| file.get(key).cloned().unwrap_or(Json::Null);
-    let fewshot = json!({
-        "sampler": match task.config.sampler {
-            crate::config::Sampler::Default => "default",
-            crate::config::Sampler::FirstN => "first_n",
-        },
-        "split": task.config.fewshot_split,
-        "process_docs": null,
-        "fewshot_indices": null,
-        "samples": null,
-        "doc_to_text": rule("doc_to_text"),
-        "doc_to_choice": rule("doc_to_choice"),
-        "doc_to_target": rule("doc_to_target"),
-        "gen_prefix": null,
-        "fewshot_delimiter": task.config.fewshot_delimiter,
-        "target_delimiter": task.config.target_delimiter,
-    });
+fn config(task: &Task, run: &TaskRun) -> Json {
+    let config = &task.config;
+    let file = |key: &str| config.file.get(key).cloned().unwrap_or(Json::Null);
     let mut map = Map::new();
     for key in [
         "task",
         "task_alias",
-        "tag",
         "dataset_path",
         "dataset_name",
         "dataset_kwargs",
@@ -209,10 +337,12 @@ fn config(task: &Task, shots: u32) -> Json {
         "validation_split",
         "test_split",
         "fewshot_split",
+        "process_docs",
         "doc_to_text",
         "doc_to_target",
         "unsafe_code",
         "doc_to_choice",
+        "process_results",
         "description",
         "target_delimiter",
         "fewshot_delimiter",
@@ -220,21 +350,29 @@ fn config(task: &Task, shots: u32) -> Json {
         "num_fewshot",
         "metric_list",
         "output_type",
+        "generation_kwargs",
         "repeats",
+        "filter_list",
         "should_decontaminate",
         "doc_to_decontamination_query",
+        "gen_prefix",
         "metadata",
     ] {
         let value = match key {
             "unsafe_code" => false.into(),
-            "description" => task.config.description.as_str().into(),
-            "target_delimiter" => task.config.target_delimiter.as_str().into(),
-            "fewshot_delimiter" => task.config.fewshot_delimiter.as_str().into(),
-            "fewshot_config" => fewshot.clone(),
-            "num_fewshot" => shots.into(),
-            "repeats" => 1.into(),
-            "should_decontaminate" => file.get(key).cloned().unwrap_or(false.into()),
-            _ => rule(key),
+            "description" => config.description.as_str().into(),
+            "target_delimiter" => config.form.target_delimiter.as_str().into(),
+            "fewshot_delimiter" => config.form.fewshot_delimiter.as_str().into(),
+            "fewshot_config" => fewshot_config(config),
+            "num_fewshot" => run.score.num_fewshot.into(),
+            "generation_kwargs" => match &config.generation {
+                Some(settings) => settings.json.clone().into(),
+                None => Json::Null,
+            },
+            "output_type" if file(key).is_null() => "generate_until".into(),
+            "repeats" => config.repeats.into(),
+            "should_decontaminate" if file(key).is_null() => false.into(),
+            _ => file(key),
         };
         if !value.is_null() {
             map.insert(key.into(), value);
@@ -243,42 +381,106 @@ fn config(task: &Task, shots: u32) -> Json {
     Json::Object(map)
 }
 
-fn sample(task: &Task, result: &DocumentResult) -> Json {
+fn fewshot_config(config: &TaskConfig) -> Json {
+    let own = config.file.get("fewshot_config");
+    let file = |key: &str| {
+        let own = own.and_then(|own| own.get(key));
+        own.or_else(|| config.file.get(key))
+            .cloned()
+            .unwrap_or(Json::Null)
+    };
+    json!({
+        "sampler": match config.sampler {
+            Sampler::Default => "default",
+            Sampler::FirstN => "first_n",
+        },
+        "split": config.fewshot_split,
+        "process_docs": file("process_docs"),
+        "fewshot_indices": null,
+        "samples": own.and_then(|own| own.get("samples")).cloned(),
+        "doc_to_text": file("doc_to_text"),
+        "doc_to_choice": file("doc_to_choice"),
+        "doc_to_target": file("doc_to_target"),
+        "gen_prefix": file("gen_prefix"),
+        "fewshot_delimiter": config.fewshot_form.fewshot_delimiter,
+        "target_delimiter": config.fewshot_form.target_delimiter,
+    })
+}
+
+/// What was asked about a document: the first two arguments of the harness's requests.
+fn arguments(task: &Task, result: &DocumentResult) -> Vec<(Json, Option<Json>)> {
+    let whole = format!("{}{}", result.fewshot_context, result.prompt);
+    let settings = task
+        .config
+        .generation
+        .as_ref()
+        .map(|settings| settings.json.clone());
+    result
+        .requests
+        .iter()
+        .map(|request| {
+            let context = Json::from(request.context.clone().unwrap_or_else(|| whole.clone()));
+            match (&request.continuation, task.config.output_type) {
+                (Some(text), OutputType::LoglikelihoodRolling) => (text.as_str().into(), None),
+                (Some(text), _) => (context, Some(text.as_str().into())),
+                (None, _) => (context, settings.clone().map(Json::Object)),
+            }
+        })
+        .collect()
+}
+
+fn sample(task: &Task, result: &DocumentResult, filter: &str) -> Json {
     let document = &task.documents()[result.doc_id as usize];
-    let context = format!("{}{}", result.fewshot_context, result.prompt);
-    let mut arguments = Map::new();
+    let mut names = Map::new();
+    for (index, (first, second)) in arguments(task, result).into_iter().enumerate() {
+        let mut one = Map::from_iter([("arg_0".to_string(), first)]);
+        if let Some(second) = second {
+            one.insert("arg_1".into(), second);
+        }
+        names.insert(format!("gen_args_{index}"), one.into());
+    }
     let mut resps = Vec::new();
     let mut filtered = Vec::new();
-    for (index, choice) in result.choices.iter().enumerate() {
-        let continuation = format!("{}{}", result.target_delimiter, choice.text);
-        arguments.insert(
-            format!("gen_args_{index}"),
-            json!({"arg_0": context, "arg_1": continuation}),
-        );
+    for request in &result.requests {
         // The harness turns numbers and truths into text here.
-        let answer = json!([
-            python::float(choice.loglikelihood),
-            python::str_of(&choice.is_greedy.into())
-        ]);
-        resps.push(json!([answer]));
-        filtered.push(answer);
+        match &request.answer {
+            Answer::Loglikelihood { sum, .. }
+                if task.config.output_type == OutputType::LoglikelihoodRolling =>
+            {
+                resps.push(json!([python::float(*sum)]));
+                filtered.push(python::float(*sum).into());
+            }
+            Answer::Loglikelihood { sum, is_greedy, .. } => {
+                let answer = json!([python::float(*sum), python::str_of(&(*is_greedy).into())]);
+                resps.push(json!([answer]));
+                filtered.push(answer);
+            }
+            Answer::Texts { texts } => {
+                resps.push(texts.clone().into());
+                let after = result.filtered.iter().find(|known| known.filter == filter);
+                filtered.extend(after.map(|known| match known.answer.as_slice() {
+                    [one] => one.as_str().into(),
+                    several => Json::from(several.to_vec()),
+                }));
+            }
+        }
     }
+    let metrics: Vec<&DocumentMetric> = result
+        .metrics
+        .iter()
+        .filter(|metric| metric.filter == filter)
+        .collect();
     let mut map = Map::new();
     let mut put = |key: &str, value: Json| _ = map.insert(key.into(), value);
     put("doc_id", result.doc_id.into());
     put("doc", Json::Object(document.fields.clone()));
-    put("target", document.target.as_str().into());
-    put("arguments", Json::Object(arguments));
+    put("target", document.printed_target().into());
+    put("arguments", Json::Object(names));
     put("resps", resps.into());
     put("filtered_resps", filtered.into());
-    put("filter", "none".into());
-    put(
-        "metrics",
-        task.metrics()
-            .map(|metric| metric.name())
-            .collect::<Vec<_>>()
-            .into(),
-    );
+    put("filter", filter.into());
+    let listed: Vec<&str> = metrics.iter().map(|metric| metric.name.as_str()).collect();
+    put("metrics", listed.into());
     let hashes = hashes(task, result);
     for (key, hash) in ["doc_hash", "prompt_hash", "target_hash"]
         .into_iter()
@@ -286,32 +488,59 @@ fn sample(task: &Task, result: &DocumentResult) -> Json {
     {
         put(key, hash.into());
     }
-    for metric in task.metrics() {
-        put(metric.name(), metric.of(result).into());
+    for metric in metrics {
+        put(&metric.name, item(task, metric));
     }
     Json::Object(map)
+}
+
+/// What a document contributes to a metric, as the harness logs it.
+fn item(task: &Task, metric: &DocumentMetric) -> Json {
+    let whole = match task.config.output_type {
+        OutputType::Loglikelihood => metric.name == "acc",
+        OutputType::MultipleChoice => metric.name == "exact_match",
+        _ => false,
+    };
+    match &metric.item {
+        // A truth counts as a whole number here.
+        Item::Number(value) if whole => (*value as i64).into(),
+        Item::Number(value) => (*value).into(),
+        Item::Classes { gold, predicted } => json!([gold, predicted]),
+        Item::Weighted { nats, weight } => json!([nats, *weight as u64]),
+        Item::Probabilities {
+            gold,
+            probabilities,
+        } => json!([gold, probabilities]),
+        Item::Texts {
+            references,
+            prediction,
+        } => json!([references.first(), prediction]),
+        Item::Numbers { gold, predicted } => json!([gold, predicted]),
+    }
 }
 
 /// Hashes of document, prompt and target.
 fn hashes(task: &Task, result: &DocumentResult) -> [String; 3] {
     let document = &task.documents()[result.doc_id as usize];
+    let arguments = arguments(task, result);
+    let prompt = arguments.first().and_then(|(first, _)| first.as_str());
     [
         sha256(&python::json_indented(&Json::Object(
             document.fields.clone(),
         ))),
-        sha256(&format!("{}{}", result.fewshot_context, result.prompt)),
-        sha256(&document.target),
+        sha256(prompt.unwrap_or_default()),
+        sha256(&document.printed_target()),
     ]
 }
 
-/// Hash over the hashes of a task's documents.
+/// Hash over the hashes of a task's documents, filter by filter.
 fn task_hash(task: &Task, run: &TaskRun) -> String {
-    sha256(
-        &run.documents
-            .iter()
-            .map(|result| hashes(task, result).concat())
-            .collect::<String>(),
-    )
+    let once: String = run
+        .documents
+        .iter()
+        .map(|result| hashes(task, result).concat())
+        .collect();
+    sha256(&once.repeat(task.config.filters.len()))
 }
 
 fn sha256(text: &str) -> String {
@@ -322,108 +551,5 @@ fn sha256(text: &str) -> String {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::results::{ChoiceResult, MetricResult, TaskScore};
-    use crate::task::Source;
-
-    const TASK: &str = "task: t\noutput_type: multiple_choice\ndoc_to_text: \"Q: {{q}}\"\ndoc_to_target: a\n\
-                        doc_to_choice: options\nmetric_list:\n  - metric: acc\nmetadata:\n  version: 1.0\n";
-    const DOCUMENT: &str =
-        r#"{"q": "하늘은?", "options": ["파랑", "a \"b\""], "a": 0, "x": 1.5e-7}"#;
-
-    fn run() -> (Task, TaskRun) {
-        let source = |text| Source { name: "t", text };
-        let task = Task::from_files(source(TASK), source(DOCUMENT), None).unwrap();
-        let choice = |text: &str, loglikelihood: f64, is_greedy| ChoiceResult {
-            text: text.into(),
-            loglikelihood,
-            token_logprobs: vec![loglikelihood as f32],
-            is_greedy,
-        };
-        let document = DocumentResult {
-            doc_id: 0,
-            fewshot_context: String::new(),
-            prompt: "Q: 하늘은?".into(),
-            target_delimiter: " ".into(),
-            choices: vec![choice("파랑", -1.5, true), choice("a \"b\"", -2e-5, false)],
-            gold: 0,
-            pick: 1,
-            pick_norm: 1,
-            acc: 0.0,
-            acc_norm: 0.0,
-            tokens_asked: 8,
-        };
-        let metric = MetricResult {
-            name: "acc".into(),
-            value: 0.0,
-            stderr: None,
-            chance: 0.5,
-        };
-        let score = TaskScore {
-            task: "t".into(),
-            version: "1.0".into(),
-            num_fewshot: 0,
-            documents: 1,
-            documents_total: 1,
-            metrics: vec![metric],
-        };
-        (
-            task,
-            TaskRun {
-                score,
-                documents: vec![document],
-            },
-        )
-    }
-
-    #[test]
-    fn a_sample_is_the_line_the_harness_writes() {
-        let (task, run) = run();
-        // Hashes: hashlib over json.dumps(doc, indent=2, ensure_ascii=False), the prompt and "0", Python 3.11.
-        let expected = r#"{"doc_id": 0, "doc": {"q": "하늘은?", "options": ["파랑", "a \"b\""], "a": 0, "x": 1.5e-07}, "target": "0", "arguments": {"gen_args_0": {"arg_0": "Q: 하늘은?", "arg_1": " 파랑"}, "gen_args_1": {"arg_0": "Q: 하늘은?", "arg_1": " a \"b\""}}, "resps": [[["-1.5", "True"]], [["-2e-05", "False"]]], "filtered_resps": [["-1.5", "True"], ["-2e-05", "False"]], "filter": "none", "metrics": ["acc"], "doc_hash": "9da551c18e03b652df324e8c22b2854e582332c34d2fd4c4f9d4641dc34422d0", "prompt_hash": "a10310afaffd990b055a7d3a784e4d8295b5b68b25b15726e657f47b05c72ff5", "target_hash": "5feceb66ffc86f38d952786c6d696c79c2dbc239dd4e91b46729d73a27fb57e9", "acc": 0.0}"#;
-        assert_eq!(samples(&task, &run), format!("{expected}\n"));
-    }
-
-    #[test]
-    fn results_have_the_fields_of_the_harness() {
-        let (task, run) = run();
-        let info = RunInfo {
-            model_name: "/models/a.gguf".into(),
-            model_args: "pretrained=/models/a.gguf,lane=cpu".into(),
-            parameters: 7,
-            dtype: "Q4_1".into(),
-            device: "cpu".into(),
-            max_length: 2048,
-            limit: Some(1),
-            seed: 1234,
-            started_s: 1.5,
-            elapsed_s: 2.25,
-            version: "0.1.0".into(),
-        };
-        let results: Json = serde_json::from_str(&results(&info, &[(&task, &run)])).unwrap();
-        let metrics = json!({"name": "t", "alias": "t", "sample_len": 1, "acc,none": 0.0, "acc_stderr,none": "N/A"});
-        assert_eq!(results["results"]["t"], metrics);
-        assert_eq!(
-            results["n-samples"]["t"],
-            json!({"original": 1, "effective": 1})
-        );
-        assert_eq!(results["higher_is_better"]["t"], json!({"acc": true}));
-        assert_eq!(
-            (&results["versions"]["t"], &results["n-shot"]["t"]),
-            (&json!(1.0), &json!(0))
-        );
-        assert_eq!(results["configs"]["t"]["fewshot_delimiter"], "\n\n");
-        assert_eq!(results["config"]["fewshot_seed"], 1234);
-        assert_eq!(results["model_name_sanitized"], "__models__a.gguf");
-        assert_eq!(results["total_evaluation_time_seconds"], "2.25");
-        let hashes = &hashes(&task, &run.documents[0]).concat();
-        assert_eq!(results["task_hashes"]["t"], sha256(hashes).as_str());
-    }
-
-    #[test]
-    fn names_lose_what_a_file_system_refuses() {
-        assert_eq!(sanitize_model_name("a//b?*c.gguf"), "a__b__c.gguf");
-        assert_eq!(sanitize_model_name("plain-name_1"), "plain-name_1");
-    }
-}
+#[path = "report_tests.rs"]
+mod tests;

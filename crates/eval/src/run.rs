@@ -2,13 +2,15 @@
 
 use thiserror::Error;
 
-use crate::config::Metric;
 use crate::error::TaskError;
-use crate::metrics;
+use crate::metric::Metric;
+use crate::metrics::{Aggregation, Item};
 use crate::model::{LanguageModel, Loglikelihood, ModelFailure, TokenPair};
-use crate::results::{ChoiceResult, DocumentResult, MetricResult, TaskScore};
-use crate::task::{Prompt, Task};
-use crate::tokens::{EncodeError, encode_pair, truncate};
+use crate::request::{Asked, Tokens, asked, tokens};
+use crate::results::{Answer, DocumentResult, MetricResult, RequestResult, TaskScore};
+use crate::scoring;
+use crate::task::{Document, Task};
+use crate::tokens::EncodeError;
 
 /// Settings of a run.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -19,15 +21,27 @@ pub struct RunOptions {
     pub limit: Option<u32>,
     /// Seed of the few-shot sampler.
     pub seed: u64,
+    /// Whether prompts are conversations, rendered by the checkpoint's own chat template.
+    pub apply_chat_template: bool,
+    /// Whether examples are turns of their own in a conversation, and not part of one message.
+    pub fewshot_as_multiturn: bool,
+    /// What stands before everything else.
+    pub system_instruction: Option<String>,
+    /// Resamples of metrics whose standard error is found by bootstrap; 0 leaves all standard errors out, as in the harness.
+    pub bootstrap_iters: u32,
 }
 
 impl Default for RunOptions {
-    /// The harness's settings: few-shot seed 1234.
+    /// The harness's settings: few-shot seed 1234, 100,000 resamples.
     fn default() -> Self {
         Self {
             num_fewshot: None,
             limit: None,
             seed: 1234,
+            apply_chat_template: false,
+            fewshot_as_multiturn: false,
+            system_instruction: None,
+            bootstrap_iters: 100_000,
         }
     }
 }
@@ -44,18 +58,18 @@ pub struct TaskRun {
 /// Why a run ended early.
 #[derive(Debug, Error)]
 pub enum RunError<E: ModelFailure> {
-    /// The task does not fit the settings.
+    /// The task does not fit the settings, or an answer cannot be scored.
     #[error(transparent)]
     Task(#[from] TaskError),
-    /// A choice that cannot be scored.
-    #[error("task `{task}`, document {doc_id}, choice {choice}: {source}")]
-    Choice {
+    /// A request that has no tokens, or too many.
+    #[error("task `{task}`, document {doc_id}, request {request}: {source}")]
+    Request {
         /// Task.
         task: String,
         /// Document, from 0.
         doc_id: u32,
-        /// Choice, from 0.
-        choice: usize,
+        /// Request (choice) of the document, from 0.
+        request: usize,
         /// What is wrong with it.
         source: EncodeError<E>,
     },
@@ -98,169 +112,269 @@ pub async fn run_task<M: LanguageModel>(
     options: &RunOptions,
     on_document: &mut dyn FnMut(&DocumentResult, &TaskScore),
 ) -> Result<TaskRun, RunError<M::Error>> {
-    let shots = task.shots(options.num_fewshot);
-    let total = task.count(options.limit);
-    let mut documents: Vec<DocumentResult> = Vec::with_capacity(total);
-    for prompt in task.prompts(shots, options.limit, options.seed) {
-        let prompt = prompt?;
-        let pairs = requests(model, task, &prompt)?;
-        let answers = match model.loglikelihood(&pairs).await {
+    let prompts = task.prompts(options)?;
+    let mut state = State {
+        task,
+        options,
+        total: prompts.len(),
+        documents: Vec::with_capacity(prompts.len()),
+    };
+    for prompt in &prompts {
+        let doc_id = prompt.doc_id;
+        let failed = |source: M::Error| RunError::Model {
+            task: task.name().into(),
+            doc_id,
+            source,
+        };
+        let asked = asked(model, task, prompt, options).map_err(failed)?;
+        let tokens = tokens(model, task, doc_id, &asked)?;
+        let answers = match answer(model, &tokens).await {
             Ok(answers) => answers,
             Err(error) if error.is_cancelled() => {
-                let score = score(task, &documents, shots, total);
                 return Err(RunError::Cancelled {
-                    run: Box::new(TaskRun { score, documents }),
+                    run: Box::new(state.finish()?),
                 });
             }
-            Err(source) => {
-                return Err(RunError::Model {
-                    task: task.name().into(),
-                    doc_id: prompt.doc_id,
-                    source,
-                });
-            }
+            Err(error) => return Err(failed(error)),
         };
-        check(task, &prompt, &pairs, &answers)?;
-        documents.push(document(task, prompt, &pairs, answers));
-        if let Some(last) = documents.last() {
-            on_document(last, &score(task, &documents, shots, total));
+        state.add(doc_id, prompt.document, asked, &tokens, answers)?;
+        let score = state.score(0)?;
+        if let Some(last) = state.documents.last() {
+            on_document(last, &score);
         }
     }
-    Ok(TaskRun {
-        score: score(task, &documents, shots, total),
-        documents,
-    })
+    Ok(state.finish()?)
 }
 
-/// The requests of one document, one per choice, truncated to what the model can read.
-pub(crate) fn requests<M: LanguageModel>(
-    model: &M,
-    task: &Task,
-    prompt: &Prompt<'_>,
-) -> Result<Vec<TokenPair>, RunError<M::Error>> {
-    let context = prompt.context();
-    let pair = |(choice, text): (usize, &String)| {
-        let continuation = format!("{}{text}", task.config.target_delimiter);
-        encode_pair(model, &context, &continuation)
-            .and_then(|pair| truncate(pair, model.max_length()))
-            .map_err(|source| RunError::Choice {
-                task: task.name().into(),
-                doc_id: prompt.doc_id,
-                choice,
-                source,
-            })
-    };
-    prompt
-        .document
-        .choices
+/// What the model answered to one [`Tokens`].
+enum Answered {
+    Loglikelihoods(Vec<Loglikelihood>),
+    Texts(Vec<String>),
+}
+
+/// Asks everything about one document: all log-likelihoods in one call, so that they share their beginning.
+async fn answer<M: LanguageModel>(
+    model: &mut M,
+    tokens: &[Tokens],
+) -> Result<Vec<Answered>, M::Error> {
+    let pairs: Vec<TokenPair> = tokens
         .iter()
-        .enumerate()
-        .map(pair)
-        .collect()
+        .flat_map(|tokens| match tokens {
+            Tokens::Pairs(pairs) => pairs.clone(),
+            Tokens::Generations(_) => Vec::new(),
+        })
+        .collect();
+    let mut loglikelihoods = match pairs.is_empty() {
+        true => Vec::new(),
+        false => model.loglikelihood(&pairs).await?,
+    }
+    .into_iter();
+    let mut answered = Vec::with_capacity(tokens.len());
+    for tokens in tokens {
+        answered.push(match tokens {
+            Tokens::Pairs(pairs) => {
+                Answered::Loglikelihoods(loglikelihoods.by_ref().take(pairs.len()).collect())
+            }
+            Tokens::Generations(requests) => {
+                let mut texts: Vec<String> = Vec::with_capacity(requests.len());
+                for request in requests {
+                    // What is most probable stays so however often it is asked.
+                    match texts.first() {
+                        Some(first) if request.sampling.is_none() => texts.push(first.clone()),
+                        _ => texts.push(model.generate(request, &mut |_| {}).await?.text),
+                    }
+                }
+                Answered::Texts(texts)
+            }
+        });
+    }
+    Ok(answered)
+}
+
+/// A run between two documents.
+struct State<'a> {
+    task: &'a Task,
+    options: &'a RunOptions,
+    total: usize,
+    documents: Vec<DocumentResult>,
+}
+
+impl State<'_> {
+    fn add<E: ModelFailure>(
+        &mut self,
+        doc_id: u32,
+        document: &Document,
+        asked: Asked,
+        tokens: &[Tokens],
+        answers: Vec<Answered>,
+    ) -> Result<(), RunError<E>> {
+        let mut requests = Vec::with_capacity(asked.requests.len());
+        for (index, ((request, tokens), answered)) in asked
+            .requests
+            .into_iter()
+            .zip(tokens)
+            .zip(answers)
+            .enumerate()
+        {
+            let answer = check(tokens, answered).map_err(|(found, expected)| RunError::Answer {
+                task: self.task.name().into(),
+                doc_id,
+                found: format!("{found} for request {index}"),
+                expected,
+            })?;
+            requests.push(RequestResult {
+                context: request.context,
+                continuation: request.continuation,
+                answer,
+            });
+        }
+        let scored = scoring::score(self.task, document, &requests)?;
+        let place = |pick: Option<usize>| pick.map(|pick| pick as u32);
+        self.documents.push(DocumentResult {
+            doc_id,
+            fewshot_context: asked.fewshot_context,
+            prompt: asked.prompt,
+            requests,
+            choices: document.choices.clone(),
+            gold: document.gold.iter().map(|&gold| gold as u32).collect(),
+            pick: place(scored.pick),
+            pick_norm: place(scored.pick_norm),
+            target: document.printed_target(),
+            filtered: scored.filtered,
+            metrics: scored.metrics,
+            tokens_asked: tokens.iter().map(Tokens::asked).sum::<usize>() as u32,
+        });
+        Ok(())
+    }
+
+    fn finish(self) -> Result<TaskRun, TaskError> {
+        Ok(TaskRun {
+            score: self.score(self.options.bootstrap_iters)?,
+            documents: self.documents,
+        })
+    }
+
+    /// The score of the documents so far. Without resamples, as after each document, there is only the standard error of
+    /// means, and metrics of whole corpora are left out.
+    fn score(&self, bootstrap_iters: u32) -> Result<TaskScore, TaskError> {
+        let during = bootstrap_iters == 0 && self.documents.len() < self.total;
+        let config = &self.task.config;
+        let mut metrics = Vec::new();
+        for filter in &config.filters {
+            for (name, known) in self.names(&filter.name) {
+                let aggregation = known.map_or(Aggregation::Mean, |metric| metric.aggregation);
+                if during && aggregation.reads_all_texts() {
+                    continue;
+                }
+                let items = self.items(&name, &filter.name);
+                let value = match items.is_empty() {
+                    true => 0.0,
+                    false => aggregation
+                        .value(&items)
+                        .map_err(|error| TaskError::Results {
+                            task: self.task.name().into(),
+                            filter: filter.name.clone(),
+                            reason: format!("{name}: {error}"),
+                        })?,
+                };
+                let stderr = match (during, self.options.bootstrap_iters) {
+                    (false, 0) => None,
+                    (true, _) if aggregation != Aggregation::Mean => None,
+                    _ => aggregation.stderr(&items, bootstrap_iters.max(1)),
+                };
+                metrics.push(MetricResult {
+                    chance: chance(&name, self.task, self.total),
+                    filter: filter.name.clone(),
+                    higher_is_better: known.is_none_or(|metric| metric.higher_is_better),
+                    name,
+                    value,
+                    stderr,
+                });
+            }
+        }
+        Ok(TaskScore {
+            task: self.task.name().into(),
+            version: self.task.version(),
+            num_fewshot: self.task.shots(self.options.num_fewshot),
+            documents: self.documents.len() as u32,
+            documents_total: self.total as u32,
+            metrics,
+        })
+    }
+
+    /// Metrics under a filter: those of the task file, or what its own `process_results` gives.
+    fn names(&self, filter: &str) -> Vec<(String, Option<&Metric>)> {
+        let metrics = &self.task.config.metrics;
+        let listed = |metric: &'_ Metric| metric.name.clone();
+        match (self.task.config.process_results, self.documents.first()) {
+            (Some(_), Some(first)) => {
+                let under = first
+                    .metrics
+                    .iter()
+                    .filter(|metric| metric.filter == filter);
+                let known = |name: &str| metrics.iter().find(|metric| metric.name == name);
+                under
+                    .map(|metric| (metric.name.clone(), known(&metric.name)))
+                    .collect()
+            }
+            _ => metrics
+                .iter()
+                .map(|metric| (listed(metric), Some(metric)))
+                .collect(),
+        }
+    }
+
+    fn items(&self, name: &str, filter: &str) -> Vec<Item> {
+        self.documents
+            .iter()
+            .flat_map(|document| &document.metrics)
+            .filter(|metric| metric.name == name && metric.filter == filter)
+            .map(|metric| metric.item.clone())
+            .collect()
+    }
+}
+
+/// What guessing gives: only the share of right picks has such a figure.
+fn chance(name: &str, task: &Task, documents: usize) -> Option<f64> {
+    let picks = ["acc", "acc_norm", "acc_bytes", "acc_mutual_info"].contains(&name);
+    let picks = picks && task.config.process_results.is_none();
+    picks.then(|| task.chance(documents)).flatten()
 }
 
 /// A model that answers with too few numbers, or with NaN, must not become a score: `argmax` would pick the NaN.
-fn check<E: ModelFailure>(
-    task: &Task,
-    prompt: &Prompt<'_>,
-    pairs: &[TokenPair],
-    answers: &[Loglikelihood],
-) -> Result<(), RunError<E>> {
-    let wrong = |found, expected| RunError::Answer {
-        task: task.name().into(),
-        doc_id: prompt.doc_id,
-        found,
-        expected,
-    };
-    if answers.len() != pairs.len() {
-        return Err(wrong(
-            format!("{} answers", answers.len()),
-            format!("{}", pairs.len()),
-        ));
-    }
-    for (choice, (pair, answer)) in pairs.iter().zip(answers).enumerate() {
-        let (found, expected) = (answer.token_logprobs.len(), pair.continuation.len());
-        if found != expected {
-            return Err(wrong(
-                format!("{found} tokens for choice {choice}"),
-                format!("{expected}"),
-            ));
-        }
-        if let Some(value) = answer
-            .token_logprobs
-            .iter()
-            .find(|value| !value.is_finite())
-        {
-            return Err(wrong(
-                format!("{value} for choice {choice}"),
-                "finite log-probabilities".into(),
-            ));
-        }
-    }
-    Ok(())
-}
-
-fn document(
-    task: &Task,
-    prompt: Prompt<'_>,
-    pairs: &[TokenPair],
-    answers: Vec<Loglikelihood>,
-) -> DocumentResult {
-    let document = prompt.document;
-    let sums: Vec<f64> = answers.iter().map(Loglikelihood::sum).collect();
-    let texts: Vec<&str> = document.choices.iter().map(String::as_str).collect();
-    // A task's documents have at least two choices, so both picks exist.
-    let pick = metrics::pick(&sums).unwrap_or(0);
-    let pick_norm = metrics::pick_norm(&sums, &texts).unwrap_or(0);
-    let tokens: usize = pairs
-        .iter()
-        .map(|pair| pair.context.len() + pair.continuation.len())
-        .sum();
-    let choices = document.choices.iter().zip(sums).zip(answers);
-    DocumentResult {
-        doc_id: prompt.doc_id,
-        fewshot_context: prompt.fewshot_context,
-        prompt: document.text.clone(),
-        target_delimiter: task.config.target_delimiter.clone(),
-        choices: choices
-            .map(|((text, loglikelihood), answer)| ChoiceResult {
-                text: text.clone(),
-                loglikelihood,
-                token_logprobs: answer.token_logprobs,
-                is_greedy: answer.is_greedy,
+fn check(tokens: &Tokens, answered: Answered) -> Result<Answer, (String, String)> {
+    match (tokens, answered) {
+        (Tokens::Pairs(pairs), Answered::Loglikelihoods(answers)) => {
+            if answers.len() != pairs.len() {
+                return Err((
+                    format!("{} answers", answers.len()),
+                    pairs.len().to_string(),
+                ));
+            }
+            let mut token_logprobs = Vec::new();
+            let mut sum = 0.0;
+            let mut is_greedy = true;
+            for (pair, answer) in pairs.iter().zip(answers) {
+                let (found, expected) = (answer.token_logprobs.len(), pair.continuation.len());
+                if found != expected {
+                    return Err((format!("{found} tokens"), expected.to_string()));
+                }
+                let finite = |value: &&f32| !value.is_finite();
+                if let Some(value) = answer.token_logprobs.iter().find(finite) {
+                    return Err((value.to_string(), "finite log-probabilities".into()));
+                }
+                sum += answer.sum();
+                is_greedy &= answer.is_greedy;
+                token_logprobs.extend(answer.token_logprobs);
+            }
+            Ok(Answer::Loglikelihood {
+                sum,
+                token_logprobs,
+                is_greedy,
             })
-            .collect(),
-        gold: document.gold as u32,
-        pick: pick as u32,
-        pick_norm: pick_norm as u32,
-        acc: f64::from(u8::from(pick == document.gold)),
-        acc_norm: f64::from(u8::from(pick_norm == document.gold)),
-        tokens_asked: tokens as u32,
-    }
-}
-
-/// The score after `documents`, the first ones of the task; a mean of nothing is 0.
-fn score(task: &Task, documents: &[DocumentResult], shots: u32, total: usize) -> TaskScore {
-    let chance = task.chance(total);
-    let metric = |metric: Metric| {
-        let values: Vec<f64> = documents
-            .iter()
-            .map(|document| metric.of(document))
-            .collect();
-        MetricResult {
-            name: metric.name().into(),
-            value: metrics::mean(&values).unwrap_or(0.0),
-            stderr: metrics::mean_stderr(&values),
-            chance,
         }
-    };
-    TaskScore {
-        task: task.name().into(),
-        version: task.version(),
-        num_fewshot: shots,
-        documents: documents.len() as u32,
-        documents_total: total as u32,
-        metrics: task.metrics().map(metric).collect(),
+        (Tokens::Generations(_), Answered::Texts(texts)) => Ok(Answer::Texts { texts }),
+        _ => Err(("another kind of answer".into(), "what was asked".into())),
     }
 }
 

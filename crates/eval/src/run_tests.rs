@@ -69,7 +69,12 @@ fn a_document_is_one_call_with_all_its_choices() {
 #[test]
 fn scores_are_means_over_the_documents() {
     let run = run(&mut FakeModel::new(), &RunOptions::default()).unwrap();
-    let accs: Vec<f64> = run.documents.iter().map(|document| document.acc).collect();
+    let accs: Vec<f64> = run
+        .documents
+        .iter()
+        .filter_map(|document| document.metric("acc"))
+        .collect();
+    assert_eq!(accs.len(), 6);
     let metric = &run.score.metrics[0];
     assert_eq!(
         (metric.name.as_str(), run.score.metrics[1].name.as_str()),
@@ -77,21 +82,21 @@ fn scores_are_means_over_the_documents() {
     );
     assert_eq!(Some(metric.value), crate::metrics::mean(&accs));
     assert_eq!(metric.stderr, crate::metrics::mean_stderr(&accs));
-    assert!((metric.chance - 1.0 / 3.0).abs() < 1e-15);
+    assert!((metric.chance.unwrap() - 1.0 / 3.0).abs() < 1e-15);
     for document in &run.documents {
-        let best = document
-            .choices
+        let sums: Vec<f64> = document
+            .requests
             .iter()
-            .map(|choice| choice.loglikelihood)
-            .fold(f64::MIN, f64::max);
-        assert_eq!(document.choices[document.pick as usize].loglikelihood, best);
+            .filter_map(|request| Some(request.answer.loglikelihood()?.0))
+            .collect();
+        let best = sums.iter().copied().fold(f64::MIN, f64::max);
+        let pick = document.pick.unwrap();
+        assert_eq!(sums[pick as usize], best);
+        let right = |pick: u32| Some(f64::from(u8::from(document.gold == [pick])));
+        assert_eq!(document.metric("acc"), right(pick));
         assert_eq!(
-            document.acc,
-            f64::from(u8::from(document.pick == document.gold))
-        );
-        assert_eq!(
-            document.acc_norm,
-            f64::from(u8::from(document.pick_norm == document.gold))
+            document.metric("acc_norm"),
+            right(document.pick_norm.unwrap())
         );
     }
 }
@@ -181,7 +186,7 @@ fn a_long_prompt_is_cut_from_the_left() {
         .to_string();
     assert_eq!(
         error,
-        "task `t`, document 0, choice 0: the continuation has 2 tokens; the model reads at most 1"
+        "task `t`, document 0, request 0: the continuation has 2 tokens; the model reads at most 1"
     );
 }
 
@@ -196,7 +201,7 @@ fn a_log_likelihood_that_is_no_number_is_no_score() {
         .to_string();
     assert_eq!(
         error,
-        "task `t`, document 0: the model gave NaN for choice 0; expected finite log-probabilities"
+        "task `t`, document 0: the model gave NaN for request 0; expected finite log-probabilities"
     );
 }
 
@@ -208,6 +213,7 @@ fn a_plan_counts_what_a_run_asks_and_an_engine_computes() {
             num_fewshot: Some(3),
             limit: Some(5),
             seed: 7,
+            ..RunOptions::default()
         },
     ] {
         let mut model = FakeModel::new();
@@ -229,7 +235,8 @@ fn a_plan_counts_what_a_run_asks_and_an_engine_computes() {
             planned,
             Plan {
                 tokens_asked: asked,
-                tokens_computed: computed
+                tokens_computed: computed,
+                tokens_generated: 0,
             }
         );
         assert!(

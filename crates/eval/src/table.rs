@@ -1,52 +1,225 @@
 //! The Markdown table that the harness prints: `make_table` (`lm_eval/utils.py`) over pytablewriter 1.2.
 
+use std::collections::BTreeMap;
+
+use serde_json::Value as Json;
+
+use crate::group::{Group, GroupScore};
 use crate::python;
+use crate::report::Runs;
 use crate::run::TaskRun;
 use crate::task::Task;
 
-const HEADERS: [&str; 9] = [
-    "Tasks", "Version", "Filter", "n-shot", "Metric", "", "Value", "", "Stderr",
+/// Headers after the first, which is `Tasks` or `Groups`.
+const HEADERS: [&str; 8] = [
+    "Version", "Filter", "n-shot", "Metric", "", "Value", "", "Stderr",
 ];
 
-/// The table of some runs, sorted by task, with a line break at its end.
-pub fn table(runs: &[(&Task, &TaskRun)]) -> String {
-    let mut sorted = runs.to_vec();
-    sorted.sort_by_key(|(task, _)| task.name());
-    let mut rows: Vec<[String; 9]> = Vec::new();
-    for (task, run) in sorted {
-        let alias = task
-            .config
-            .json
-            .get("task_alias")
-            .filter(|alias| !alias.is_null())
-            .map(python::str_of);
-        let mut name = alias.unwrap_or_else(|| task.name().into());
-        let mut version = task.version();
-        let mut metrics: Vec<_> = run.score.metrics.iter().zip(&task.config.metrics).collect();
-        metrics.sort_by_key(|(metric, _)| metric.name.clone());
-        for (metric, (_, higher)) in metrics {
+/// Cells of a row.
+type Row = [String; 9];
+
+/// The table of some runs, groups before their tasks, with a line break at its end; then the table of the groups alone, where
+/// some have metrics of their own.
+pub fn table(runs: Runs<'_>) -> String {
+    let groups = runs.group_scores();
+    let mut text = render("Tasks", &rows(runs, &groups, true));
+    if groups.iter().any(|(group, _)| group.aggregates()) {
+        text += "\n";
+        text += &render("Groups", &rows(runs, &groups, false));
+    }
+    text
+}
+
+/// The rows of a table as comma-separated values, one line per figure, for spreadsheets.
+pub fn csv(runs: Runs<'_>) -> String {
+    let mut text = String::from("task,version,filter,n_shot,metric,value,stderr\n");
+    let (groups, shots) = (runs.group_scores(), runs.shots());
+    let mut line = |name: &str, version: String, shots: Option<u32>, figure: &Figure| {
+        let shots = shots.map_or(String::new(), |shots| shots.to_string());
+        let stderr = figure.stderr.map_or(String::new(), python::float);
+        let cells = [
+            name.into(),
+            version,
+            figure.filter.clone(),
+            shots,
+            figure.name.clone(),
+            python::float(figure.value),
+            stderr,
+        ];
+        text += &cells.map(|cell: String| quoted(&cell)).join(",");
+        text.push('\n');
+    };
+    for (task, run) in runs.tasks {
+        for figure in figures(run) {
+            let shots = Some(run.score.num_fewshot);
+            line(task.name(), task.version(), shots, &figure);
+        }
+    }
+    for (group, score) in &groups {
+        for figure in group_figures(score) {
+            line(
+                &group.name,
+                group.version.clone(),
+                shots.get(group.name.as_str()).copied(),
+                &figure,
+            );
+        }
+    }
+    text
+}
+
+/// A cell of RFC 4180.
+fn quoted(cell: &str) -> String {
+    match cell.contains(['"', ',', '\n', '\r']) {
+        true => format!("\"{}\"", cell.replace('"', "\"\"")),
+        false => cell.into(),
+    }
+}
+
+/// One figure of a task or a group.
+struct Figure {
+    name: String,
+    filter: String,
+    value: f64,
+    stderr: Option<f64>,
+}
+
+fn figures(run: &TaskRun) -> Vec<Figure> {
+    let metrics = run.score.metrics.iter();
+    metrics
+        .map(|metric| Figure {
+            name: metric.name.clone(),
+            filter: metric.filter.clone(),
+            value: metric.value,
+            stderr: metric.stderr,
+        })
+        .collect()
+}
+
+fn group_figures(score: &GroupScore) -> Vec<Figure> {
+    let metrics = score.metrics.iter().map(|metric| Figure {
+        name: metric.name.clone(),
+        filter: metric.filter.clone(),
+        value: metric.value,
+        stderr: metric.stderr,
+    });
+    let average = score.average.map(|value| Figure {
+        name: "average".into(),
+        filter: "none".into(),
+        value,
+        stderr: None,
+    });
+    metrics.chain(average).collect()
+}
+
+/// Rows of tasks and groups (`column="results"`), or of groups that have metrics (`column="groups"`).
+fn rows(runs: Runs<'_>, groups: &[(&Group, GroupScore)], tasks: bool) -> Vec<Row> {
+    let (all_shots, all_directions) = (runs.shots(), runs.higher_is_better());
+    let mut rows = Vec::new();
+    for (name, depth) in order(runs, tasks) {
+        let task: Option<&(&Task, &TaskRun)> =
+            runs.tasks.iter().find(|(task, _)| task.name() == name);
+        let group = groups.iter().find(|(group, _)| group.name == name);
+        let (alias, version, mut figures) = match (task, group) {
+            (Some((task, run)), _) => {
+                let alias = task.config.file.get("task_alias").map(python::str_of);
+                let alias = alias.unwrap_or_else(|| name.to_string());
+                (alias, task.version(), figures(run))
+            }
+            (None, Some((group, score))) => (
+                group.alias.clone(),
+                group.version.clone(),
+                group_figures(score),
+            ),
+            (None, None) => continue,
+        };
+        let indent = match depth {
+            0 => String::new(),
+            depth => format!("{}- ", " ".repeat(depth)),
+        };
+        let mut first = format!("{indent}{alias}");
+        let mut version = version;
+        let shots = all_shots.get(name).map_or(" ".into(), u32::to_string);
+        figures.sort_by_key(|figure| format!("{},{}", figure.name, figure.filter));
+        for figure in figures {
+            let arrow = match all_directions
+                .get(name)
+                .and_then(|all| all.get(&figure.name))
+            {
+                Some(Json::Bool(true)) => "↑",
+                Some(Json::Bool(false)) => "↓",
+                _ => "",
+            };
+            // The average of a leaderboard is ours, and has no standard error.
+            let (sign, stderr) = match (figure.stderr, figure.name == "average") {
+                (_, true) => ("", String::new()),
+                (None, _) => ("±", "   N/A".into()),
+                (Some(stderr), _) => ("±", format!("{stderr:.4}")),
+            };
             rows.push([
-                std::mem::take(&mut name),
+                std::mem::take(&mut first),
                 std::mem::take(&mut version),
-                "none".into(),
-                run.score.num_fewshot.to_string(),
-                metric.name.clone(),
-                if *higher { "↑" } else { "↓" }.into(),
-                format!("{:.4}", metric.value),
-                "±".into(),
-                metric
-                    .stderr
-                    .map_or("   N/A".into(), |stderr| format!("{stderr:.4}")),
+                figure.filter,
+                shots.clone(),
+                figure.name,
+                arrow.into(),
+                format!("{:.4}", figure.value),
+                sign.into(),
+                stderr,
             ]);
         }
     }
-    render(&rows)
+    rows
+}
+
+/// Names in the order of the table with their depth below groups: `_build_hierarchy_info`.
+fn order<'a>(runs: Runs<'a>, tasks: bool) -> Vec<(&'a str, usize)> {
+    let groups: BTreeMap<&str, &Group> = runs
+        .groups
+        .iter()
+        .map(|group| (group.name.as_str(), group))
+        .collect();
+    let shown = |name: &str| match groups.get(name) {
+        Some(group) => tasks || group.aggregates(),
+        None => tasks,
+    };
+    let mut order: Vec<(&str, usize)> = Vec::new();
+    let is_child = |name: &str| {
+        let mut children = groups.values().flat_map(|group| &group.children);
+        children.any(|child| child == name)
+    };
+    // Depth first, without recursion: the next name is the last of the stack.
+    let mut stack: Vec<(&str, usize)> = groups
+        .keys()
+        .rev()
+        .filter(|name| !is_child(name))
+        .map(|name| (*name, 0))
+        .collect();
+    while let Some((name, depth)) = stack.pop() {
+        if shown(name) {
+            order.push((name, depth));
+        }
+        if let Some(group) = groups.get(name) {
+            let mut children: Vec<&str> = group.children.iter().map(String::as_str).collect();
+            children.sort_unstable();
+            stack.extend(children.into_iter().rev().map(|child| (child, depth + 1)));
+        }
+    }
+    if tasks {
+        let mut alone: Vec<&str> = runs.tasks.iter().map(|(task, _)| task.name()).collect();
+        alone.retain(|name| !is_child(name));
+        alone.sort_unstable();
+        order.extend(alone.into_iter().map(|name| (name, 0)));
+    }
+    order
 }
 
 /// Text in Markdown columns; numbers lose the zeros that no other number of their column needs.
-fn render(rows: &[[String; 9]]) -> String {
-    let columns: Vec<Column> = (0..HEADERS.len())
-        .map(|i| Column::new(HEADERS[i], rows.iter().map(|row| row[i].as_str()).collect()))
+fn render(first: &'static str, rows: &[Row]) -> String {
+    let headers = [first].into_iter().chain(HEADERS);
+    let columns: Vec<Column> = headers
+        .enumerate()
+        .map(|(i, header)| Column::new(header, rows.iter().map(|row| row[i].as_str()).collect()))
         .collect();
     let line = |cell: &dyn Fn(&Column) -> String| -> String {
         let cells: Vec<String> = columns.iter().map(cell).collect();
@@ -78,7 +251,7 @@ struct Cell {
 struct Column {
     header: &'static str,
     cells: Vec<Cell>,
-    /// Whether every cell that is not empty holds a number.
+    /// Whether every cell that is not blank holds a number.
     numeric: bool,
     /// Characters.
     width: usize,
@@ -90,7 +263,7 @@ impl Column {
         let numeric = texts
             .iter()
             .zip(&places)
-            .all(|(text, places)| text.is_empty() || places.is_some())
+            .all(|(text, places)| text.trim().is_empty() || places.is_some())
             && places.iter().any(Option::is_some);
         let most = places.iter().flatten().copied().max().unwrap_or(0);
         let cell = |(text, places): (&&str, &Option<usize>)| {
@@ -143,7 +316,10 @@ mod tests {
             ]
             .map(|cell| cell.to_string())
         };
-        assert_eq!(render(&rows.iter().map(row).collect::<Vec<_>>()), expected);
+        assert_eq!(
+            render("Tasks", &rows.iter().map(row).collect::<Vec<_>>()),
+            expected
+        );
     }
 
     // Expected tables: lm_eval.utils.make_table of 0.4.13.

@@ -1,7 +1,12 @@
 //! Tests of [`crate::task`]: prompts as the harness builds them, and every way a task can be wrong.
 
+use crate::config::TaskConfig;
 use crate::error::TaskError;
-use crate::task::{DataFiles, Source, Task};
+use crate::origin::OriginKind;
+use crate::prompt::plain;
+use crate::run::RunOptions;
+use crate::task::{DataFiles, Question, Source, Task};
+use crate::yaml::Files;
 
 const TASK: &str = "\
 task: t
@@ -33,10 +38,24 @@ fn read(task: &str, documents: &str, fewshot: Option<&str>) -> Result<Task, Task
     )
 }
 
-fn contexts(task: &Task, shots: u32) -> Vec<String> {
-    task.prompts(shots, None, 1234)
-        .map(|prompt| prompt.unwrap().context())
-        .collect()
+fn shots(shots: u32) -> RunOptions {
+    RunOptions {
+        num_fewshot: Some(shots),
+        ..RunOptions::default()
+    }
+}
+
+/// Prompts as plain text, one for each document or for each of its choices.
+fn contexts(task: &Task, count: u32) -> Vec<String> {
+    let prompts = task.prompts(&shots(count)).unwrap();
+    let questions = |prompt: &crate::prompt::Prompt<'_>| {
+        let context = prompt.fewshot_context();
+        let questions = prompt.questions().into_iter();
+        questions
+            .map(|question| format!("{context}{}", plain(&question)))
+            .collect::<Vec<_>>()
+    };
+    prompts.iter().flat_map(questions).collect()
 }
 
 #[track_caller]
@@ -53,9 +72,12 @@ fn refuses(task: &str, documents: &str, message: &str) {
 fn a_document_is_rendered_by_templates_and_fields() {
     let task = read(TASK, DOCUMENTS, None).unwrap();
     let document = &task.documents()[1];
-    assert_eq!(document.text, "Q: 색은?\nA:");
+    assert_eq!(document.question, Question::Text("Q: 색은?\nA:".into()));
     assert_eq!(document.choices, ["빨강", "파랑", "노랑"]);
-    assert_eq!((document.gold, document.target.as_str()), (0, "0"));
+    assert_eq!(
+        (document.gold.as_slice(), document.printed_target().as_str()),
+        (&[0][..], "0")
+    );
     assert_eq!(contexts(&task, 0)[0], "Q: 1+1?\nA:");
 }
 
@@ -92,17 +114,19 @@ fn a_document_is_never_its_own_example() {
         )
         .unwrap();
         assert_eq!(task.max_fewshot(), 2);
-        for (prompt, document) in task
-            .prompts(2, None, 7)
-            .map(Result::unwrap)
-            .zip(task.documents())
+        for prompt in task
+            .prompts(&RunOptions {
+                seed: 7,
+                ..shots(2)
+            })
+            .unwrap()
         {
-            assert_eq!(prompt.fewshot_context.matches("Q: ").count(), 2);
-            assert!(
-                !prompt.fewshot_context.contains(&document.text),
-                "{}",
-                prompt.fewshot_context
-            );
+            let context = prompt.fewshot_context();
+            assert_eq!(context.matches("Q: ").count(), 2);
+            let Question::Text(question) = &prompt.document.question else {
+                panic!("{context}")
+            };
+            assert!(!context.contains(question), "{context}");
         }
     }
 }
@@ -110,7 +134,7 @@ fn a_document_is_never_its_own_example() {
 #[test]
 fn more_examples_than_there_are_is_an_error() {
     let task = read(TASK, DOCUMENTS, None).unwrap();
-    let error = task.prompts(3, None, 1234).next().unwrap().unwrap_err();
+    let error = task.prompts(&shots(3)).unwrap_err();
     assert_eq!(
         error.to_string(),
         "task `t` has 2 few-shot examples; 3 were asked for"
@@ -121,7 +145,7 @@ fn more_examples_than_there_are_is_an_error() {
 fn a_named_few_shot_split_is_not_replaced_by_the_documents() {
     let task = read(&format!("{TASK}fewshot_split: train\n"), DOCUMENTS, None).unwrap();
     assert_eq!(task.max_fewshot(), 0);
-    assert!(task.prompts(1, None, 1234).next().unwrap().is_err());
+    assert!(task.prompts(&shots(1)).is_err());
 }
 
 #[test]
@@ -144,8 +168,7 @@ fn shots_of_the_task_file_hold_unless_told_otherwise_and_zero_always() {
 
 #[test]
 fn a_card_tells_what_the_metadata_says() {
-    let metadata =
-        "metadata: {version: 2, title: Sums, title_ko: 덧셈, language: en, sample: true}\n";
+    let metadata = "metadata: {version: 2, title: Sums, title_ko: 덧셈, language: en}\n";
     let card = read(&format!("{TASK}{metadata}"), DOCUMENTS, None)
         .unwrap()
         .card();
@@ -157,13 +180,10 @@ fn a_card_tells_what_the_metadata_says() {
         ),
         ("Sums", "덧셈", "en")
     );
-    assert!(card.sample);
-    assert!((card.chance - (0.5 + 1.0 / 3.0 + 0.5) / 3.0).abs() < 1e-15);
+    assert_eq!(card.origin, OriginKind::Local);
+    assert!((card.chance.unwrap() - (0.5 + 1.0 / 3.0 + 0.5) / 3.0).abs() < 1e-15);
     let card = read(TASK, DOCUMENTS, None).unwrap().card();
-    assert_eq!(
-        (card.title.as_str(), card.language.as_str(), card.sample),
-        ("t", "und", false)
-    );
+    assert_eq!((card.title.as_str(), card.language.as_str()), ("t", "und"));
 }
 
 #[test]
@@ -197,11 +217,12 @@ fn the_target_may_be_a_field_with_an_index_a_text_or_a_truth() {
         let documents = format!("{{\"q\": \"x\", \"a\": {value}}}\n");
         let task = "task: t\noutput_type: multiple_choice\ndoc_to_text: q\ndoc_to_target: a\ndoc_to_choice: ['no', 'yes']\n";
         let task = read(task, &documents, None).map_err(|e| e.to_string())?;
-        Ok((task.documents()[0].gold, task.documents()[0].target.clone()))
+        let document = &task.documents()[0];
+        Ok((document.gold.clone(), document.printed_target()))
     };
-    assert_eq!(gold("1"), Ok((1, "1".into())));
-    assert_eq!(gold("\"no\""), Ok((0, "no".into())));
-    assert_eq!(gold("true"), Ok((1, "True".into())));
+    assert_eq!(gold("1"), Ok((vec![1], "1".into())));
+    assert_eq!(gold("\"no\""), Ok((vec![0], "no".into())));
+    assert_eq!(gold("true"), Ok((vec![1], "True".into())));
     let allowed = "allowed: 0 to 1, or the text of a choice";
     assert_eq!(
         gold("2"),
@@ -221,11 +242,11 @@ fn the_target_may_be_a_field_with_an_index_a_text_or_a_truth() {
             "`d.jsonl` line 1: `doc_to_target` gives maybe; {allowed}"
         ))
     );
-    let several = "an index or a text (several right answers are not supported)";
+    assert_eq!(gold("[0, 1]"), Ok((vec![0, 1], "[0, 1]".into())));
     assert_eq!(
-        gold("[0, 1]"),
+        gold("[0, 2]"),
         Err(format!(
-            "`d.jsonl` line 1: `doc_to_target` gives a list; allowed: {several}"
+            "`d.jsonl` line 1: `doc_to_target` gives [0, 2]; {allowed}"
         ))
     );
 }
@@ -255,12 +276,22 @@ fn a_bad_template_is_named_with_file_line_and_key() {
 }
 
 #[test]
-fn a_prompt_that_is_a_number_is_refused() {
-    refuses(
-        &TASK.replace("\"Q: {{q}}\\nA:\"", "\"{{q}}\""),
-        "{\"q\": \"7\", \"options\": [\"1\", \"2\"], \"a\": \"2\"}",
-        "`d.jsonl` line 1: `doc_to_text` gives `7`; allowed: text that is more than a number (one context per choice is \
-         not supported)",
+fn a_prompt_that_is_a_number_makes_the_choices_contexts() {
+    let task = TASK
+        .replace("\"Q: {{q}}\\nA:\"", "\"{{right}}\"")
+        .replace("\"{{options.index(a)}}\"", "a");
+    let documents = r#"{"right": 1, "options": ["The cat", "The dog"], "a": "barks."}"#;
+    let read_one = |documents: &str| read(&task, documents, Some(documents));
+    let one = read_one(documents).unwrap();
+    assert_eq!(one.documents()[0].gold, [1]);
+    assert_eq!(contexts(&one, 0), ["The cat", "The dog"]);
+    assert_eq!(contexts(&one, 1)[0], "The dog barks.\n\nThe cat");
+    assert_eq!(
+        read_one(&documents.replace(": 1", ": 2"))
+            .map(|_| ())
+            .unwrap_err()
+            .to_string(),
+        "`d.jsonl` line 1: `doc_to_text` gives `2`; allowed: a text, or the index of a choice"
     );
 }
 
@@ -284,13 +315,13 @@ fn bad_choices_are_named_with_their_line() {
 }
 
 #[test]
-fn a_bad_example_is_named_in_its_own_file() {
-    let error = read(
+fn a_bad_example_is_named_in_its_own_file_when_it_is_drawn() {
+    let task = read(
         TASK,
         DOCUMENTS,
         Some("{\"q\": 1, \"options\": [\"a\", \"b\"], \"a\": \"c\"}"),
-    )
-    .unwrap_err();
+    );
+    let error = task.unwrap().prompts(&shots(1)).unwrap_err();
     let message = "`f.jsonl` line 1: the template `doc_to_target` fails: invalid operation: 'c' is not in the list";
     assert!(error.to_string().starts_with(message), "{error}");
 }
@@ -327,11 +358,13 @@ fn examples_come_from_the_first_split_that_the_harness_would_take() {
 fn a_task_file_names_its_document_files() {
     let files = |text: &str| {
         let text = format!("{TASK}{text}");
-        Task::data_files(Source {
+        let source = Source {
             name: "t.yaml",
             text: &text,
-        })
-        .map_err(|e| e.to_string())
+        };
+        TaskConfig::read(source, &Files::new())
+            .and_then(|config| config.data_files())
+            .map_err(|e| e.to_string())
     };
     assert_eq!(
         files(""),
@@ -393,7 +426,10 @@ fn damaged_files_give_an_error_and_never_a_panic() {
         }
         let [task, documents] = texts.map(String::from_iter);
         match read(&task, &documents, None) {
-            Ok(task) => assert!(task.prompts(task.shots(None), None, 0).count() > 0),
+            Ok(task) => match task.prompts(&RunOptions::default()) {
+                Ok(prompts) => assert!(!prompts.is_empty()),
+                Err(error) => assert!(!error.to_string().is_empty()),
+            },
             Err(error) => assert!(!error.to_string().is_empty()),
         }
     }

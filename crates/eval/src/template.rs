@@ -25,6 +25,7 @@ pub(crate) fn environment<'source>() -> Environment<'source> {
     env.set_fuel(Some(STEPS_MAX));
     env.set_recursion_limit(DEPTH_MAX);
     env.set_unknown_method_callback(method);
+    env.add_filter("trim", trim);
     env.set_formatter(|out, state, value| {
         if value.is_number() && !value.is_integer() {
             let number = f64::try_from(value.clone())?;
@@ -35,7 +36,17 @@ pub(crate) fn environment<'source>() -> Environment<'source> {
     env
 }
 
-/// Python's methods: those of `pycompat`, and `list.index`, with which ARC finds its answer.
+/// Jinja2's `trim` is Python's `strip`.
+fn trim(text: &str, chars: Option<&str>) -> String {
+    match chars {
+        Some(chars) => text.trim_matches(|c| chars.contains(c)),
+        None => text.trim_matches(python::is_space),
+    }
+    .to_string()
+}
+
+/// Python's methods: those of `pycompat`, with Python's own white space (it counts U+001C to U+001F, Rust does not), and
+/// `list.index`, with which ARC finds its answer.
 fn method(state: &mut State, value: &Value, name: &str, args: &[Value]) -> Result<Value, Error> {
     match (value.kind(), name, args) {
         (ValueKind::Seq, "index", [wanted]) => {
@@ -47,6 +58,18 @@ fn method(state: &mut State, value: &Value, name: &str, args: &[Value]) -> Resul
                 )
             };
             place.map(Value::from).ok_or_else(missing)
+        }
+        (ValueKind::String, "strip" | "lstrip" | "rstrip" | "split", []) => {
+            let text = value.as_str().unwrap_or_default();
+            Ok(match name {
+                "strip" => text.trim_matches(python::is_space).into(),
+                "lstrip" => text.trim_start_matches(python::is_space).into(),
+                "rstrip" => text.trim_end_matches(python::is_space).into(),
+                _ => text
+                    .split(python::is_space)
+                    .filter(|word| !word.is_empty())
+                    .collect(),
+            })
         }
         _ => minijinja_contrib::pycompat::unknown_method_callback(state, value, name, args),
     }
@@ -95,6 +118,19 @@ mod tests {
         let document = json!({"choices": {"text": ["a", "b"], "label": ["A", "B"]}, "answerKey": "B", "q": " why? "});
         let template = "{{q.strip()}} {{choices.label.index(answerKey)}}";
         assert_eq!(render(template, document).as_deref(), Ok("why? 1"));
+    }
+
+    #[test]
+    fn white_space_is_python_s() {
+        let document = json!({"q": "\u{1f}a\u{1c} b\u{200b}\u{3000}"});
+        let template =
+            "[{{q.strip()}}|{{q|trim}}|{{q.lstrip()}}|{{q.rstrip()}}|{{q.split()|length}}]";
+        assert_eq!(
+            render(template, document).as_deref(),
+            Ok(
+                "[a\u{1c} b\u{200b}|a\u{1c} b\u{200b}|a\u{1c} b\u{200b}\u{3000}|\u{1f}a\u{1c} b\u{200b}|2]"
+            )
+        );
     }
 
     #[test]

@@ -1,9 +1,10 @@
 //! From the typed errors of the other crates to the kinds of failure that the page knows.
 
 use jeoul_checkpoint::{CheckpointError, GgufError};
-use jeoul_eval::TaskError;
+use jeoul_dataset::DatasetError;
 use jeoul_eval::model::ModelFailure;
 use jeoul_eval::run::RunError;
+use jeoul_eval::{SelectError, TaskError};
 use jeoul_model::{Lane, ModelError};
 
 use crate::protocol::{Fault, FaultKind};
@@ -63,6 +64,18 @@ impl From<TaskError> for Stop {
     }
 }
 
+impl From<DatasetError> for Stop {
+    fn from(error: DatasetError) -> Self {
+        Fault::new(FaultKind::Task, error).into()
+    }
+}
+
+impl From<SelectError> for Stop {
+    fn from(error: SelectError) -> Self {
+        Fault::new(FaultKind::Task, error).into()
+    }
+}
+
 /// The failure of a model on `lane`.
 pub fn model_stop(error: ModelError, lane: Lane) -> Stop {
     match error {
@@ -78,7 +91,11 @@ fn model_kind(error: &ModelError, lane: Lane) -> FaultKind {
             FaultKind::Gpu
         }
         ModelError::NotAProbability { .. } => wrong_numbers(lane),
-        ModelError::TooLong { .. } | ModelError::Empty { .. } => FaultKind::Task,
+        ModelError::TooLong { .. }
+        | ModelError::Empty { .. }
+        | ModelError::NoChatTemplate
+        | ModelError::Chat(_)
+        | ModelError::Sampling { .. } => FaultKind::Task,
         _ => FaultKind::BadCheckpoint,
     }
 }
@@ -98,7 +115,7 @@ pub fn run_stop(error: RunError<ModelError>, lane: Lane) -> Stop {
         RunError::Model { source, .. } if source.is_cancelled() => return Stop::Cancelled,
         RunError::Model { source, .. } => model_kind(source, lane),
         RunError::Answer { .. } => wrong_numbers(lane),
-        RunError::Task(_) | RunError::Choice { .. } => FaultKind::Task,
+        RunError::Task(_) | RunError::Request { .. } => FaultKind::Task,
     };
     Fault::new(kind, error).into()
 }

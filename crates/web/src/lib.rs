@@ -2,13 +2,14 @@
 //!
 //! Page and worker speak [`protocol`]. In the browser the module exports `serve`, which answers commands one at a time: `session`
 //! does them, `desk` reports and lets them be stopped, `download` brings checkpoints into the `store` (`part` by part, on `disk`
-//! or in memory), `source` reads them. What needs no browser is built and tested natively too: the [`registry`], the [`answer`]s
-//! of servers, the [`fault`]s.
+//! or in memory), `source` reads them, `hub` brings documents. What needs no browser is built and tested natively too: the [`registry`], the [`answer`]s
+//! of servers, the [`shelf`] of tasks, the [`fault`]s.
 
 pub mod answer;
 pub mod fault;
 pub mod protocol;
 pub mod registry;
+pub mod shelf;
 
 #[cfg(target_family = "wasm")]
 mod desk;
@@ -16,6 +17,8 @@ mod desk;
 mod disk;
 #[cfg(target_family = "wasm")]
 mod download;
+#[cfg(target_family = "wasm")]
+mod hub;
 #[cfg(target_family = "wasm")]
 mod part;
 #[cfg(target_family = "wasm")]

@@ -4,7 +4,9 @@
 //! `{ id, event }`, the same `id`. The last event of a command is one for which [`Event::is_last`] holds.
 //! One command runs at a time; [`Command::Cancel`] is the one that may come in between, and it stops the other.
 
-use jeoul_eval::results::{DocumentResult, TaskCard, TaskScore};
+use jeoul_eval::group::GroupScore;
+use jeoul_eval::metrics::Comparison;
+use jeoul_eval::results::{DocumentResult, GroupCard, TaskCard, TaskScore};
 use serde::{Deserialize, Serialize};
 
 /// Where tensors are computed.
@@ -50,21 +52,71 @@ pub enum Command {
         /// Where to compute.
         lane: LaneName,
     },
+    /// Adds a task file of the person's own, the envelope's `file`: answered by [`Event::Tasks`].
+    AddTask,
+    /// Gives a task documents of the person's own, the envelope's `file`: answered by [`Event::Tasks`].
+    UseFile {
+        /// Name of the task.
+        task: String,
+        /// What they are for.
+        role: DocumentsRole,
+    },
+    /// Gives a task the documents of the Hugging Face hub: answered by [`Event::Tasks`].
+    UseHub {
+        /// Name of the task.
+        task: String,
+        /// Whether the few-shot split is fetched too.
+        examples: bool,
+    },
+    /// Gives a task its sample documents back: answered by [`Event::Tasks`].
+    UseSamples {
+        /// Name of the task.
+        task: String,
+    },
     /// Counts the tokens a run would take, with the loaded checkpoint's tokenizer.
     Plan {
         /// What would run.
         tasks: Vec<TaskRequest>,
+        /// How.
+        settings: RunSettings,
     },
     /// Scores the loaded checkpoint.
     Run {
         /// What to run, in order.
         tasks: Vec<TaskRequest>,
+        /// How.
+        settings: RunSettings,
+    },
+    /// Writes the last run, also one that was cancelled, as files that lm-evaluation-harness reads: answered by
+    /// [`Event::Exported`].
+    Export,
+    /// Compares two runs on the same documents: answered by [`Event::Compared`].
+    Compare {
+        /// Values of one metric under the first run, document by document.
+        first: Vec<f64>,
+        /// The same documents' values under the second.
+        second: Vec<f64>,
     },
     /// Stops the running command within a second; it then ends with [`Event::Cancelled`].
     Cancel,
 }
 
-/// One task with its settings.
+/// What a file of documents is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(
+    feature = "typescript",
+    derive(ts_rs::TS),
+    ts(export_to = "generated.ts")
+)]
+#[serde(rename_all = "camelCase")]
+pub enum DocumentsRole {
+    /// To be scored.
+    Documents,
+    /// To be examples.
+    Examples,
+}
+
+/// One task, or one group of tasks, with its settings.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(
     feature = "typescript",
@@ -72,16 +124,60 @@ pub enum Command {
     ts(export_to = "generated.ts")
 )]
 pub struct TaskRequest {
-    /// Name of a bundled task.
+    /// Name of a task or a group.
     pub task: String,
-    /// Examples before each question.
-    pub num_fewshot: u32,
-    /// Documents to score; all if null.
+    /// Examples before each question; what the task says if null.
+    pub num_fewshot: Option<u32>,
+    /// Documents to score, of each task of a group; all if null.
     pub limit: Option<u32>,
 }
 
-/// What the worker says.
+/// Settings of a whole run.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(
+    feature = "typescript",
+    derive(ts_rs::TS),
+    ts(export_to = "generated.ts")
+)]
+pub struct RunSettings {
+    /// Seed of the few-shot sampler.
+    pub seed: u32,
+    /// Whether prompts are conversations in the checkpoint's own chat template.
+    pub apply_chat_template: bool,
+    /// Whether examples are turns of their own in a conversation.
+    pub fewshot_as_multiturn: bool,
+    /// What stands before everything else; null for nothing.
+    pub system_instruction: Option<String>,
+}
+
+impl Default for RunSettings {
+    /// The harness's: plain text, few-shot seed 1234.
+    fn default() -> Self {
+        Self {
+            seed: 1234,
+            apply_chat_template: false,
+            fewshot_as_multiturn: false,
+            system_instruction: None,
+        }
+    }
+}
+
+/// A file for the person to keep.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[cfg_attr(
+    feature = "typescript",
+    derive(ts_rs::TS),
+    ts(export_to = "generated.ts")
+)]
+pub struct ExportFile {
+    /// Name, as lm-evaluation-harness names it.
+    pub name: String,
+    /// Contents.
+    pub text: String,
+}
+
+/// What the worker says.
+#[derive(Clone, Debug, PartialEq, Serialize)]
 #[cfg_attr(
     feature = "typescript",
     derive(ts_rs::TS),
@@ -95,8 +191,19 @@ pub enum Event {
         version: String,
         /// Checkpoints of the registry.
         models: Vec<ModelCard>,
-        /// Bundled tasks.
+        /// Tasks that can be run.
         tasks: Vec<TaskCard>,
+        /// Groups of them.
+        groups: Vec<GroupCard>,
+    },
+    /// The tasks that can be run, after one of them changed.
+    Tasks {
+        /// Name of the task that changed.
+        changed: String,
+        /// All of them.
+        tasks: Vec<TaskCard>,
+        /// Groups of them.
+        groups: Vec<GroupCard>,
     },
     /// Bytes of a download so far, those of an earlier attempt included.
     Fetching {
@@ -129,6 +236,11 @@ pub enum Event {
         tokens_asked: u32,
         /// Tokens the engine will compute, shared prefixes counted once.
         tokens_computed: u32,
+        /// Most tokens that generations add.
+        tokens_generated: u32,
+        /// Smallest difference of two accuracies (0 to 1) that the task with the fewest documents can show, if the models are
+        /// right half the time; null if it can show none.
+        detectable: Option<f64>,
     },
     /// Tokens computed so far in this run; sent a few times a second.
     Progress {
@@ -150,10 +262,22 @@ pub enum Event {
     Done {
         /// One per task, in the order asked.
         scores: Vec<TaskScore>,
+        /// Groups of tasks, children before parents.
+        groups: Vec<GroupScore>,
         /// Tokens computed.
         tokens_computed: u32,
         /// Milliseconds the run took.
         elapsed_ms: f64,
+    },
+    /// The last run as files.
+    Exported {
+        /// Results, samples of each task, and the table as Markdown and as CSV.
+        files: Vec<ExportFile>,
+    },
+    /// How two runs differ.
+    Compared {
+        /// The comparison.
+        comparison: Comparison,
     },
     /// The command was stopped on request; what was scored before stays valid.
     Cancelled,
@@ -281,6 +405,8 @@ pub struct CheckpointCard {
     pub context_length: u32,
     /// Number of layers.
     pub layers: u32,
+    /// Whether it has a chat template.
+    pub chat: bool,
 }
 
 /// The lane at work.

@@ -1,20 +1,31 @@
 //! What a worker holds between commands, and how it does each of them.
 
 use jeoul_checkpoint::{ByteSource, Checkpoint};
-use jeoul_eval::bundled;
+use jeoul_dataset::hub::{self, HUB, Split};
+use jeoul_dataset::{read, sha256};
+use jeoul_eval::group::{Group, group_scores};
+use jeoul_eval::metrics::compare::{compare, minimum_detectable_difference};
+use jeoul_eval::model::LanguageModel;
+use jeoul_eval::origin::{OriginFile, OriginKind};
 use jeoul_eval::plan::plan;
+use jeoul_eval::report::RunInfo;
 use jeoul_eval::results::{DocumentResult, TaskScore};
-use jeoul_eval::{RunOptions, Task, run_task};
+use jeoul_eval::{RunError, RunOptions, Runs, Task, TaskRun, report, run_task, table};
 use jeoul_model::{Lane, LocalModel};
+use js_sys::Uint8Array;
+use wasm_bindgen_futures::JsFuture;
 use web_sys::File;
 
-use crate::desk::{desk, pace};
+use crate::desk::{desk, now_ms, pace};
 use crate::download;
 use crate::fault::{Stop, model_stop, run_stop};
+use crate::hub::Browser;
 use crate::protocol::{
-    CheckpointCard, Command, Event, Fault, FaultKind, LaneCard, LaneName, TaskRequest,
+    CheckpointCard, Command, DocumentsRole, Event, ExportFile, Fault, FaultKind, LaneCard,
+    LaneName, RunSettings, TaskRequest,
 };
 use crate::registry::{self, Entry};
+use crate::shelf::{Chosen, Own, Shelf};
 use crate::source::{BlobSource, reason};
 use crate::store::{State, Store};
 
@@ -22,10 +33,21 @@ use crate::store::{State, Store};
 #[derive(Default)]
 pub(crate) struct Session {
     store: Option<Store>,
-    tasks: Vec<Task>,
+    shelf: Option<Shelf>,
     model: Option<LocalModel>,
+    /// What the loaded checkpoint says of itself.
+    card: Option<CheckpointCard>,
+    /// The last run.
+    last: Option<LastRun>,
     #[cfg(feature = "gpu")]
     proof: Option<jeoul_model::self_test::SelfTest>,
+}
+
+/// A run that can be written to files.
+struct LastRun {
+    info: RunInfo,
+    tasks: Vec<(Task, TaskRun)>,
+    groups: Vec<Group>,
 }
 
 impl Session {
@@ -46,8 +68,20 @@ impl Session {
                 Ok(Event::Forgotten)
             }
             Command::Load { model, lane } => self.load(model, lane, file).await,
-            Command::Plan { tasks } => self.plan(&tasks).await,
-            Command::Run { tasks } => self.run(&tasks).await,
+            Command::AddTask => self.add_task(file).await,
+            Command::UseFile { task, role } => self.use_file(task, role, file).await,
+            Command::UseHub { task, examples } => self.use_hub(task, examples).await,
+            Command::UseSamples { task } => {
+                self.shelf()?.set_own(&task, None)?;
+                self.changed(task)
+            }
+            Command::Plan { tasks, settings } => self.plan(&tasks, &settings).await,
+            Command::Run { tasks, settings } => self.run(&tasks, &settings).await,
+            Command::Export => self.export(),
+            Command::Compare { first, second } => match compare(&first, &second) {
+                Ok(comparison) => Ok(Event::Compared { comparison }),
+                Err(error) => Err(protocol(&error.to_string()).into()),
+            },
             // The worker's own; never reaches a session.
             Command::Cancel => Err(Stop::Cancelled),
         }
@@ -69,11 +103,12 @@ impl Session {
             let State { bytes, ready } = store.state(entry).await.unwrap_or_default();
             models.push(entry.card(bytes, ready));
         }
-        let tasks = self.tasks()?.iter().map(Task::card).collect();
+        let shelf = self.shelf()?;
         Ok(Event::Ready {
             version: env!("CARGO_PKG_VERSION").to_owned(),
             models,
-            tasks,
+            tasks: shelf.task_cards()?,
+            groups: shelf.group_cards()?,
         })
     }
 
@@ -107,83 +142,238 @@ impl Session {
             .await
             .map_err(|error| model_stop(error, lane))?;
         self.model = Some(model);
+        self.card = Some(card.clone());
         Ok(Event::Loaded {
             checkpoint: card,
             lane: lane_card,
         })
     }
 
-    async fn plan(&mut self, requests: &[TaskRequest]) -> Result<Event, Stop> {
-        let tasks = self.chosen(requests)?;
+    async fn plan(
+        &mut self,
+        requests: &[TaskRequest],
+        settings: &RunSettings,
+    ) -> Result<Event, Stop> {
+        let chosen = self.choose(requests, settings)?;
         let model = self.model.as_ref().ok_or_else(not_loaded)?;
-        let mut asked = 0;
-        let mut computed = 0;
-        for (task, options) in &tasks {
+        let (mut asked, mut computed, mut generated) = (0, 0, 0);
+        for (task, options) in &chosen.tasks {
             let plan = plan(model, task, options).map_err(|error| run_stop(error, model.lane()))?;
             asked += plan.tokens_asked;
             computed += plan.tokens_computed;
+            generated += plan.tokens_generated;
             desk().breathe().await?;
         }
+        let fewest = chosen
+            .tasks
+            .iter()
+            .map(|(task, options)| task.count(options.limit))
+            .min();
         let tokens = |count: u64| u32::try_from(count).unwrap_or(u32::MAX);
         Ok(Event::Planned {
             tokens_asked: tokens(asked),
             tokens_computed: tokens(computed),
+            tokens_generated: tokens(generated),
+            detectable: fewest.and_then(|documents| {
+                // Models that are right half the time, independently of each other, differ on half the documents.
+                minimum_detectable_difference(documents as u32, 0.5)
+            }),
         })
     }
 
-    async fn run(&mut self, requests: &[TaskRequest]) -> Result<Event, Stop> {
-        let tasks = self.chosen(requests)?;
+    async fn run(
+        &mut self,
+        requests: &[TaskRequest],
+        settings: &RunSettings,
+    ) -> Result<Event, Stop> {
+        let Chosen { tasks, groups } = self.choose(requests, settings)?;
+        let card = self.card.clone().ok_or_else(not_loaded)?;
         let model = self.model.as_mut().ok_or_else(not_loaded)?;
-        let mut scores = Vec::new();
-        for (task, options) in &tasks {
+        let lane = model.lane();
+        let options = tasks
+            .first()
+            .map_or_else(RunOptions::default, |(_, options)| options.clone());
+        let chat = model
+            .chat_template()
+            .filter(|_| options.apply_chat_template);
+        let mut last = LastRun {
+            info: run_info(&card, lane, &options, chat),
+            tasks: Vec::new(),
+            groups,
+        };
+        let started_ms = now_ms();
+        let mut end = Ok(());
+        for (task, options) in tasks {
             desk().start_task(task.name(), model.tokens_computed());
-            let lane = model.lane();
             let mut on_document = |document: &DocumentResult, score: &TaskScore| {
                 desk().say(&Event::Document {
                     document: Box::new(document.clone()),
                     score: score.clone(),
                 });
             };
-            let run = run_task(model, task, options, &mut on_document).await;
-            scores.push(run.map_err(|error| run_stop(error, lane))?.score);
+            match run_task(model, &task, &options, &mut on_document).await {
+                Ok(run) => last.tasks.push((task, run)),
+                Err(error) => {
+                    // What was finished can still be kept.
+                    if let RunError::Cancelled { run } = &error {
+                        last.tasks.push((task, run.as_ref().clone()));
+                    }
+                    end = Err(run_stop(error, lane));
+                    break;
+                }
+            }
         }
+        last.info.elapsed_s = (now_ms() - started_ms) / 1000.0;
+        let last = self.last.insert(last);
+        end?;
+        let model = self.model.as_ref().ok_or_else(not_loaded)?;
         let (tokens_computed, elapsed_ms) = desk().so_far(model.tokens_computed());
+        let scores: Vec<&TaskScore> = last.tasks.iter().map(|(_, run)| &run.score).collect();
+        let groups = group_scores(&last.groups, &scores);
         Ok(Event::Done {
-            scores,
+            groups: groups.into_iter().map(|(_, score)| score).collect(),
+            scores: scores.into_iter().cloned().collect(),
             tokens_computed,
             elapsed_ms,
         })
     }
 
-    fn tasks(&mut self) -> Result<&[Task], Stop> {
-        if self.tasks.is_empty() {
-            self.tasks = bundled::tasks()?;
+    fn export(&self) -> Result<Event, Stop> {
+        let last = self
+            .last
+            .as_ref()
+            .ok_or_else(|| protocol("nothing was run"))?;
+        let tasks: Vec<(&Task, &TaskRun)> =
+            last.tasks.iter().map(|(task, run)| (task, run)).collect();
+        let runs = Runs {
+            tasks: &tasks,
+            groups: &last.groups,
+        };
+        // As the harness writes it, but in UTC: a worker has no time zone to tell.
+        let date = js_sys::Date::new(&(last.info.started_s * 1000.0).into()).to_iso_string();
+        let date = String::from(date)
+            .replace(':', "-")
+            .trim_end_matches('Z')
+            .to_owned();
+        let file = |name: String, text: String| ExportFile { name, text };
+        let mut files = vec![
+            file(
+                format!("results_{date}.json"),
+                report::results(&last.info, runs),
+            ),
+            file(format!("table_{date}.md"), table::table(runs)),
+            file(format!("scores_{date}.csv"), table::csv(runs)),
+        ];
+        for (task, run) in &last.tasks {
+            let name = format!("samples_{}_{date}.jsonl", task.name());
+            files.push(file(name, report::samples(task, run)));
         }
-        Ok(&self.tasks)
+        Ok(Event::Exported { files })
     }
 
-    /// The tasks asked for, with their settings.
-    fn chosen(&mut self, requests: &[TaskRequest]) -> Result<Vec<(Task, RunOptions)>, Stop> {
-        let tasks = self.tasks()?;
-        let choose = |request: &TaskRequest| {
-            let task = tasks.iter().find(|task| task.name() == request.task);
-            let task = task.ok_or_else(|| {
-                Fault::new(
-                    FaultKind::Task,
-                    format!("there is no task `{}`", request.task),
-                )
-            })?;
-            let num_fewshot = Some(request.num_fewshot);
-            Ok((
-                task.clone(),
-                RunOptions {
-                    num_fewshot,
-                    limit: request.limit,
-                    ..RunOptions::default()
-                },
-            ))
+    async fn add_task(&mut self, file: Option<File>) -> Result<Event, Stop> {
+        let (name, bytes) = contents(file).await?;
+        let text = String::from_utf8(bytes).map_err(|_| {
+            Fault::new(
+                FaultKind::Task,
+                format!("`{name}` is not UTF-8; a task file is"),
+            )
+        })?;
+        let task = self.shelf()?.add(&name, &text)?;
+        self.changed(task)
+    }
+
+    async fn use_file(
+        &mut self,
+        task: String,
+        role: DocumentsRole,
+        file: Option<File>,
+    ) -> Result<Event, Stop> {
+        let (name, bytes) = contents(file).await?;
+        let origin = OriginFile {
+            name: name.clone(),
+            sha256: sha256(&bytes),
+            commit: None,
         };
-        requests.iter().map(choose).collect()
+        let documents = read(&name, bytes)?;
+        let shelf = self.shelf()?;
+        let mut own = match (shelf.own(&task), role) {
+            (own, _) if own.origin.kind == OriginKind::Local => own,
+            (_, DocumentsRole::Documents) => Own::default(),
+            (_, DocumentsRole::Examples) => {
+                return Err(
+                    protocol("examples of one's own go with documents of one's own").into(),
+                );
+            }
+        };
+        own.origin.kind = OriginKind::Local;
+        // The documents' file comes first, the examples' after it.
+        let files = &mut own.origin.files;
+        match role {
+            DocumentsRole::Documents => {
+                own.documents = Some(documents);
+                files.splice(..files.len().min(1), [origin]);
+            }
+            DocumentsRole::Examples => {
+                own.examples = Some(documents);
+                files.truncate(1);
+                files.push(origin);
+            }
+        }
+        shelf.set_own(&task, Some(own))?;
+        self.changed(task)
+    }
+
+    async fn use_hub(&mut self, task: String, examples: bool) -> Result<Event, Stop> {
+        let config = self.shelf()?.config(&task)?;
+        let missing = |what| protocol(&format!("task `{task}` names no {what}"));
+        let dataset = config.dataset_path().ok_or_else(|| missing("dataset"))?;
+        let own_split = config.documents_split().ok_or_else(|| missing("split"))?;
+        let split = |name: &str| Split {
+            dataset: dataset.into(),
+            configuration: config.dataset_name().map(String::from),
+            split: name.into(),
+        };
+        let mut browser = Browser::new().await;
+        let (documents, mut files) = hub::documents(&mut browser, HUB, &split(own_split)).await?;
+        desk().check()?;
+        let examples = match config.examples_split().filter(|other| *other != own_split) {
+            Some(other) if examples => {
+                let (examples, more) = hub::documents(&mut browser, HUB, &split(other)).await?;
+                files.extend(more);
+                Some(examples)
+            }
+            _ => None,
+        };
+        desk().check()?;
+        let own = Own {
+            documents: Some(documents),
+            examples,
+            origin: hub::origin(files),
+        };
+        self.shelf()?.set_own(&task, Some(own))?;
+        self.changed(task)
+    }
+
+    fn shelf(&mut self) -> Result<&mut Shelf, Stop> {
+        let shelf = match self.shelf.take() {
+            Some(shelf) => shelf,
+            None => Shelf::new()?,
+        };
+        Ok(self.shelf.insert(shelf))
+    }
+
+    fn choose(&mut self, requests: &[TaskRequest], settings: &RunSettings) -> Result<Chosen, Stop> {
+        Ok(self.shelf()?.choose(requests, settings)?)
+    }
+
+    fn changed(&mut self, changed: String) -> Result<Event, Stop> {
+        let shelf = self.shelf()?;
+        Ok(Event::Tasks {
+            changed,
+            tasks: shelf.task_cards()?,
+            groups: shelf.group_cards()?,
+        })
     }
 
     /// Describes a lane, and has a GPU prove itself first.
@@ -223,6 +413,14 @@ impl Session {
     }
 }
 
+/// Name and bytes of the envelope's file.
+async fn contents(file: Option<File>) -> Result<(String, Vec<u8>), Fault> {
+    let file = file.ok_or_else(|| protocol("this command takes a file"))?;
+    let bytes = JsFuture::from(file.array_buffer()).await;
+    let bytes = bytes.map_err(|thrown| Fault::new(FaultKind::Storage, reason(&thrown)))?;
+    Ok((file.name(), Uint8Array::new(&bytes).to_vec()))
+}
+
 const CPU: LaneCard = LaneCard {
     lane: LaneName::Cpu,
     adapter: None,
@@ -259,6 +457,30 @@ fn card<S: ByteSource>(checkpoint: &Checkpoint<S>) -> CheckpointCard {
         size: checkpoint.size_bytes() as f64,
         context_length: count(config.context_length),
         layers: count(config.layers),
+        chat: checkpoint.chat_template().is_some(),
+    }
+}
+
+/// What the result files say of a run beyond its scores.
+fn run_info(
+    card: &CheckpointCard,
+    lane: Lane,
+    options: &RunOptions,
+    chat_template: Option<&str>,
+) -> RunInfo {
+    RunInfo {
+        model_name: card.name.clone(),
+        model_args: format!("pretrained={},lane={lane}", card.name),
+        parameters: card.parameters as u64,
+        dtype: card.quantization.clone(),
+        device: lane.to_string(),
+        max_length: card.context_length,
+        options: options.clone(),
+        chat_template: chat_template.map(String::from),
+        gen_kwargs: Default::default(),
+        started_s: js_sys::Date::now() / 1000.0,
+        elapsed_s: 0.0,
+        version: env!("CARGO_PKG_VERSION").into(),
     }
 }
 

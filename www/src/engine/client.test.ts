@@ -2,6 +2,8 @@ import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { CANCEL_MS, Engine, type WorkerLike } from './client';
 import type { Command, LaneName } from './generated';
 
+const settings = { seed: 1234, apply_chat_template: false, fewshot_as_multiturn: false, system_instruction: null };
+
 /** A worker whose words the test puts in its mouth. */
 class TestWorker implements WorkerLike {
   onmessage: Worker['onmessage'] = null;
@@ -70,17 +72,17 @@ describe('Engine', () => {
   it('runs one command at a time, in order', async () => {
     const engine = makeEngine();
     const first = engine.send({ type: 'hello' });
-    void engine.send({ type: 'plan', tasks: [] });
+    void engine.send({ type: 'plan', tasks: [], settings });
     newest().say({ ready: true });
     expect(newest().heard.map(({ command }) => command.type)).toEqual(['hello']);
-    newest().say({ id: 1, event: { type: 'ready', version: '1', models: [], tasks: [] } });
+    newest().say({ id: 1, event: { type: 'ready', version: '1', models: [], tasks: [], groups: [] } });
     await first;
     expect(newest().heard.map(({ command }) => command.type)).toEqual(['hello', 'plan']);
   });
 
   it('lets an engine that answers a cancel live', async () => {
     const engine = makeEngine();
-    const end = engine.send({ type: 'run', tasks: [] });
+    const end = engine.send({ type: 'run', tasks: [], settings });
     newest().say({ ready: true });
     engine.cancel();
     expect(newest().heard.at(-1)?.command).toEqual({ type: 'cancel' });
@@ -92,7 +94,7 @@ describe('Engine', () => {
 
   it('ends a worker that does not answer a cancel, and starts a fresh one on demand', async () => {
     const engine = makeEngine();
-    const end = engine.send({ type: 'run', tasks: [] });
+    const end = engine.send({ type: 'run', tasks: [], settings });
     newest().say({ ready: true });
     const before = engine.generation;
     engine.cancel();
@@ -108,8 +110,8 @@ describe('Engine', () => {
 
   it('drops waiting commands with the running one', async () => {
     const engine = makeEngine();
-    void engine.send({ type: 'run', tasks: [] });
-    const waiting = engine.send({ type: 'plan', tasks: [] });
+    void engine.send({ type: 'run', tasks: [], settings });
+    const waiting = engine.send({ type: 'plan', tasks: [], settings });
     newest().say({ ready: true });
     engine.cancel();
     expect(await waiting).toEqual({ type: 'cancelled' });
@@ -117,14 +119,14 @@ describe('Engine', () => {
 
   it('cancels at once while the module is still starting', async () => {
     const engine = makeEngine();
-    const end = engine.send({ type: 'run', tasks: [] });
+    const end = engine.send({ type: 'run', tasks: [], settings });
     engine.cancel();
     expect(await end).toEqual({ type: 'cancelled' });
   });
 
   it('fails every command when the worker breaks, and goes on with a fresh one', async () => {
     const engine = makeEngine();
-    const running = engine.send({ type: 'run', tasks: [] });
+    const running = engine.send({ type: 'run', tasks: [], settings });
     const waiting = engine.send({ type: 'hello' });
     newest().say({ ready: true });
     newest().breakDown('unreachable executed');
@@ -148,7 +150,7 @@ describe('Engine', () => {
     engine.onBroken = broken;
     void engine.send({ type: 'hello' });
     newest().say({ ready: true });
-    newest().say({ id: 1, event: { type: 'ready', version: '1', models: [], tasks: [] } });
+    newest().say({ id: 1, event: { type: 'ready', version: '1', models: [], tasks: [], groups: [] } });
     newest().breakDown('out of memory');
     expect(broken).toHaveBeenCalledWith({ type: 'failed', fault: { kind: 'engine', detail: 'out of memory' } });
   });
@@ -167,7 +169,7 @@ describe('Engine', () => {
     newest().say({ id: 1, event: { type: 'cancelled' } });
     await first;
     const events: string[] = [];
-    void engine.send({ type: 'run', tasks: [] }, (event) => events.push(event.type));
+    void engine.send({ type: 'run', tasks: [], settings }, (event) => events.push(event.type));
     newest().say({ id: 1, event: { type: 'fetching', bytes: 1, total: 2 } });
     expect(events).toEqual([]);
   });

@@ -14,10 +14,13 @@ const LAST: Record<Event['type'], boolean> = {
   forgotten: true,
   loading: false,
   loaded: true,
+  tasks: true,
   planned: true,
   progress: false,
   document: false,
   done: true,
+  exported: true,
+  compared: true,
   cancelled: true,
   failed: true,
 };

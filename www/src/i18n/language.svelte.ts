@@ -20,7 +20,12 @@ class Language {
   /** Every text of the page. */
   t = $derived(TEXTS[this.tag]);
 
-  /** A task's title. */
+  /** What people should know of a task's shots; empty for most. */
+  note({ note, note_ko }: Pick<TaskCard, 'note' | 'note_ko'>): string {
+    return this.tag === 'ko' ? note_ko || note : note;
+  }
+
+  /** A task's title, or a group's. */
   title({ title, title_ko }: Pick<TaskCard, 'title' | 'title_ko'>): string {
     return this.tag === 'ko' ? title_ko : title;
   }

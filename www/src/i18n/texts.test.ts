@@ -24,9 +24,9 @@ describe('texts', () => {
   });
 
   it('are Korean in Korean', () => {
-    const universal = /^\/(other|lane\/choice|result\/n$|lane\/cpu|lane\/gpu)/;
+    const universal = /^\/(other|lane\/choice|result\/n$|result\/metrics\/f1$|questions\/preset\/(leaderboard|kobest)$|lane\/cpu|lane\/gpu)/;
     const without = texts(ko).filter(([path, text]) => !universal.test(path) && !/[가-힣]/.test(text));
-    expect(without.map(([path]) => path)).toEqual(['/questions/of', '/plan/plusMinus', '/lane/reason/chosen', '/run/tabTitle']);
+    expect(without.map(([path]) => path)).toEqual(['/questions/of', '/plan/plusMinus', '/plan/points', '/lane/reason/chosen', '/run/tabTitle']);
   });
 
   it('never apologise or joke about a failure', () => {

@@ -5,6 +5,28 @@ export function points(share: number, digits = 1): string {
   return (share * 100).toFixed(digits);
 }
 
+/** A score as people read it: shares as percent, figures such as perplexity as they are. */
+export function figure(metric: { name: string; value?: number }, value = metric.value, unit = '%'): string {
+  if (value === undefined || !Number.isFinite(value)) return '–';
+  return isPercent(metric.name) ? `${points(value)}${unit}` : nats(value);
+}
+
+/** Perplexities and correlations are no shares; BLEU and chrF count to 100 already. */
+export function isPercent(metric: string): boolean {
+  return !/perplexity|bits_per|bleu|chrf|pearson|spearman|mcc|brier/.test(metric);
+}
+
+/** A difference of two scores, with its sign: points of shares, others as they are. */
+export function signed(metric: { name: string }, difference: number): string {
+  const text = isPercent(metric.name) ? points(difference) : difference.toFixed(2);
+  return Number(text) > 0 ? `+${text}` : text.replace(/^-(0\.0+)$/, '$1').replace('-', '−');
+}
+
+/** A probability under a hypothesis, as papers write it. */
+export function pValue(p: number): string {
+  return p < 0.001 ? '< 0.001' : p.toFixed(3);
+}
+
 /** 12345 → `12,345`; the same in both languages. */
 export function integer(value: number): string {
   return Math.round(value).toLocaleString('en');

@@ -1,13 +1,15 @@
-// Hash routes: `#/`, `#/runs`, `#/runs/<id>`, `#/learn`. Anything else is the first.
+// Hash routes: `#/`, `#/runs`, `#/runs/<id>`, `#/runs/compare/<id>,<id>`, `#/learn`. Anything else is the first.
 
-export type Route = { place: 'weigh' } | { place: 'runs'; run: number | null } | { place: 'learn' };
+export type Route = { place: 'weigh' } | { place: 'runs'; run: number | null; compare: [number, number] | null } | { place: 'learn' };
 
 /** What a hash asks for. */
 export function parseRoute(hash: string): Route {
-  const [place, rest] = hash.replace(/^#?\/?/, '').split('/');
+  const [place, rest, more] = hash.replace(/^#?\/?/, '').split('/');
   if (place === 'learn') return { place };
   if (place !== 'runs') return { place: 'weigh' };
-  return { place, run: rest && /^\d+$/.test(rest) ? Number(rest) : null };
+  const pair = rest === 'compare' ? /^(\d+),(\d+)$/.exec(more ?? '') : null;
+  const run = /^\d+$/.test(rest ?? '') ? Number(rest) : null;
+  return { place, run, compare: pair && [Number(pair[1]), Number(pair[2])] };
 }
 
 class Router {

@@ -5,12 +5,15 @@ const { parseRoute } = await import('./route.svelte');
 
 it('reads the places of the page', () => {
   expect(parseRoute('')).toEqual({ place: 'weigh' });
-  expect(parseRoute('#/runs')).toEqual({ place: 'runs', run: null });
-  expect(parseRoute('#/runs/12')).toEqual({ place: 'runs', run: 12 });
+  expect(parseRoute('#/runs')).toEqual({ place: 'runs', run: null, compare: null });
+  expect(parseRoute('#/runs/12')).toEqual({ place: 'runs', run: 12, compare: null });
+  expect(parseRoute('#/runs/compare/1,12')).toEqual({ place: 'runs', run: null, compare: [1, 12] });
   expect(parseRoute('#/learn')).toEqual({ place: 'learn' });
 });
 
 it('shows the first place for what it does not know', () => {
   expect(parseRoute('#/admin')).toEqual({ place: 'weigh' });
-  expect(parseRoute('#/runs/x')).toEqual({ place: 'runs', run: null });
+  for (const hash of ['#/runs/x', '#/runs/compare/1', '#/runs/compare/1,x']) {
+    expect(parseRoute(hash)).toEqual({ place: 'runs', run: null, compare: null });
+  }
 });

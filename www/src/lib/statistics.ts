@@ -37,12 +37,22 @@ export function resolution(halfWidth: number): Resolution {
   return halfWidth > 0.04 ? 'coarse' : 'fine';
 }
 
+/** Metrics that are the share of documents a model has right, 0 to 1. */
+const SHARES = ['acc', 'acc_norm', 'acc_bytes', 'acc_mutual_info', 'exact_match'];
+
+/** Whether a metric is a share of documents, for which an interval can be given. */
+export function isShare({ name }: Pick<MetricResult, 'name'>): boolean {
+  return SHARES.includes(name);
+}
+
 /** Where a score lies: `above` or `below` only where its whole interval does. */
 export type Side = 'above' | 'below' | 'unclear';
 
-export function sideOfChance(metric: Pick<MetricResult, 'value' | 'chance'>, documents: number): Side {
-  const range = interval(metric.value, documents);
+/** Null where guessing gives nothing. */
+export function sideOfChance({ value, chance }: Pick<MetricResult, 'value' | 'chance'>, documents: number): Side | null {
+  if (chance === null) return null;
+  const range = interval(value, documents);
   if (!range) return 'unclear';
-  if (range.low > metric.chance) return 'above';
-  return range.high < metric.chance ? 'below' : 'unclear';
+  if (range.low > chance) return 'above';
+  return range.high < chance ? 'below' : 'unclear';
 }

@@ -40,7 +40,7 @@ it('counts all documents of a task without a limit', () => {
 it('writes every bit of every number into the file', () => {
   const run = advance(exampleRun(), document('a'));
   const file = JSON.parse(fileText(run)) as { format: string; tasks: { documents: unknown[] }[] };
-  expect(file.format).toBe('jeoul-run/1');
+  expect(file.format).toBe('jeoul-run/2');
   expect(file.tasks[0]?.documents[0]).toEqual(exampleDocument());
 });
 

@@ -3,12 +3,15 @@ import type {
   CheckpointCard,
   DocumentResult,
   Event,
+  GroupScore,
   LaneCard,
   MetricResult,
+  RunSettings,
   TaskCard,
   TaskRequest,
   TaskScore,
 } from '../engine/generated';
+import { perTask, type Entry } from '../weigh/selection';
 
 export type RunState = 'running' | 'done' | 'cancelled' | 'failed';
 
@@ -30,11 +33,14 @@ export interface Run {
   modelName: string;
   checkpoint: CheckpointCard;
   lane: LaneCard;
+  settings: RunSettings;
   tasks: TaskRun[];
+  /** Groups of tasks, once all are scored. */
+  groups: GroupScore[];
   /** Task at work; null before the first word. */
   current: string | null;
   state: RunState;
-  /** Null if the engine could not count them. */
+  /** Null where they are not known before, as those that a model writes. */
   tokensPlanned: number | null;
   tokensComputed: number;
   elapsedMs: number;
@@ -44,14 +50,11 @@ export interface Run {
 export function newRun(
   id: number,
   requests: readonly TaskRequest[],
-  cards: readonly TaskCard[],
-  about: Pick<Run, 'engineVersion' | 'registry' | 'modelName' | 'checkpoint' | 'lane' | 'tokensPlanned'>,
+  entries: readonly Entry[],
+  about: Pick<Run, 'engineVersion' | 'registry' | 'modelName' | 'checkpoint' | 'lane' | 'settings' | 'tokensPlanned'>,
 ): Run {
-  const tasks = requests.flatMap((request): TaskRun[] => {
-    const card = cards.find(({ name }) => name === request.task);
-    return card ? [{ card, request, score: null, documents: [] }] : [];
-  });
-  return { id, startedAt: Date.now(), ...about, tasks, current: null, state: 'running', tokensComputed: 0, elapsedMs: 0 };
+  const tasks = perTask(requests, entries).map((task): TaskRun => ({ ...task, score: null, documents: [] }));
+  return { id, startedAt: Date.now(), ...about, tasks, groups: [], current: null, state: 'running', tokensComputed: 0, elapsedMs: 0 };
 }
 
 /** Documents the run will score in a task. */
@@ -82,12 +85,12 @@ export function advance(run: Run, event: Event): Run {
       return { ...run, current: score.task, tasks: run.tasks.map(add) };
     }
     case 'done': {
-      const { scores, tokens_computed: tokensComputed, elapsed_ms: elapsedMs } = event;
+      const { scores, groups, tokens_computed: tokensComputed, elapsed_ms: elapsedMs } = event;
       const finish = (task: TaskRun): TaskRun => {
         const score = scores.find(({ task: name }) => name === task.request.task);
         return score ? { ...task, score } : task;
       };
-      return { ...run, tasks: run.tasks.map(finish), state: 'done', tokensComputed, elapsedMs };
+      return { ...run, tasks: run.tasks.map(finish), groups, state: 'done', tokensComputed, elapsedMs };
     }
     case 'cancelled':
       return { ...run, state: 'cancelled' };

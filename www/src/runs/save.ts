@@ -1,8 +1,9 @@
 // A run as a file that people keep.
+import type { ExportFile } from '../engine/generated';
 import type { Run } from './run';
 
 /** Version of the file's shape; readers refuse what they do not know. */
-const FORMAT = 'jeoul-run/1';
+const FORMAT = 'jeoul-run/2';
 
 /** A name that every file system takes. */
 export function fileName(run: Run): string {
@@ -15,16 +16,28 @@ export function fileName(run: Run): string {
 export function fileText(run: Run): string {
   const { tasks, id: _, startedAt, current: __, ...rest } = run;
   const started = new Date(startedAt).toISOString();
-  const file = { format: FORMAT, started, ...rest, tasks: tasks.map(({ card: _card, ...task }) => task) };
+  const file = { format: FORMAT, started, ...rest, tasks: tasks.map(({ card, ...task }) => ({ ...task, origin: card.origin })) };
   return `${JSON.stringify(file, null, 1)}\n`;
 }
 
-/** Hands the file to the browser's downloads. */
-export function save(run: Run): void {
-  const url = URL.createObjectURL(new Blob([fileText(run)], { type: 'application/json' }));
+/** Hands a text to the browser's downloads. */
+function download(name: string, text: string, type: string): void {
+  const url = URL.createObjectURL(new Blob([text], { type }));
   const link = document.createElement('a');
   link.href = url;
-  link.download = fileName(run);
+  link.download = name;
   link.click();
   setTimeout(() => URL.revokeObjectURL(url), 10_000);
+}
+
+export function save(run: Run): void {
+  download(fileName(run), fileText(run), 'application/json');
+}
+
+/** Saves files one after the other: browsers drop downloads that begin at once. */
+export async function saveAll(files: readonly ExportFile[]): Promise<void> {
+  for (const { name, text } of files) {
+    download(name, text, name.endsWith('.json') ? 'application/json' : 'text/plain');
+    await new Promise((resolve) => setTimeout(resolve, 250));
+  }
 }

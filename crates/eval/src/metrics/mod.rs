@@ -1,4 +1,22 @@
-//! Metrics of multiple-choice documents and their standard errors, as `lm_eval/api/task.py` and `metrics.py`.
+//! Metrics: from what single documents contribute to the figures of a task, and how sure they are.
+//!
+//! As `lm_eval/api/metrics.py` and the libraries it calls. [`Item`] is a document's part, [`Aggregation`] makes one figure of many;
+//! [`text`] compares texts, [`compare`] two runs.
+
+mod aggregation;
+mod classification;
+pub mod compare;
+mod corpus;
+mod correlation;
+mod groups;
+mod stderr;
+pub mod text;
+
+pub use aggregation::{AggregateError, Aggregation, Item};
+pub use compare::{Comparison, compare};
+pub use groups::{aggregate_subtask_metrics, pooled_sample_stderr, unweighted_mean_stderr};
+pub use stderr::mean_stderr;
+pub use text::ExactMatch;
 
 /// Choice with the highest log-likelihood (nats); the first wins a tie; `None` without choices.
 /// As `np.argmax(lls)` in `ConfigurableTask.process_results`.
@@ -25,25 +43,20 @@ pub fn pick_norm(loglikelihoods: &[f64], choices: &[&str]) -> Option<usize> {
     )
 }
 
-/// Arithmetic mean; `None` of nothing.
+/// Choice with the highest log-likelihood (nats) per byte of its text in UTF-8; the first wins a tie; `None` without choices.
+pub fn pick_bytes(loglikelihoods: &[f64], choices: &[&str]) -> Option<usize> {
+    let per_byte = |(&nats, text): (&f64, &&str)| nats / text.len() as f64;
+    let pairs = loglikelihoods.iter().zip(choices);
+    pick(&pairs.map(per_byte).collect::<Vec<_>>())
+}
+
+/// Arithmetic mean, added up in order; `None` of nothing.
 pub fn mean(values: &[f64]) -> Option<f64> {
     if values.is_empty() {
         None
     } else {
         Some(values.iter().sum::<f64>() / values.len() as f64)
     }
-}
-
-/// Standard error of the mean: sample standard deviation (n - 1) over the square root of n; `None` below two values.
-/// As `mean_stderr`, which the harness replaces by `N/A` for one document.
-pub fn mean_stderr(values: &[f64]) -> Option<f64> {
-    let mean = mean(values)?;
-    let n = values.len() as f64;
-    if values.len() < 2 {
-        return None;
-    }
-    let squares: f64 = values.iter().map(|x| (x - mean) * (x - mean)).sum();
-    Some((squares / (n - 1.0)).sqrt() / n.sqrt())
 }
 
 #[cfg(test)]
@@ -58,32 +71,15 @@ mod tests {
     }
 
     #[test]
-    fn picks_by_characters_not_bytes() {
-        // 예 is one character but three bytes: per byte it would win with -0.67 against -1.
+    fn picks_by_characters_or_by_bytes() {
+        // 예 is one character but three bytes.
         assert_eq!(pick_norm(&[-3.0, -2.0], &["yes", "예"]), Some(0));
+        assert_eq!(pick_bytes(&[-3.0, -2.0], &["yes", "예"]), Some(1));
     }
 
     #[test]
-    fn standard_errors_are_those_of_the_harness() {
-        // lm_eval.api.metrics.mean_stderr, 0.4.13.
-        for (values, expected) in [
-            (vec![1.0, 0.0, 1.0, 1.0, 0.0], 0.24494897427831783),
-            (vec![0.0, 1.0], 0.5),
-            (vec![1.0, 1.0, 1.0], 0.0),
-            (vec![0.25, 0.5, 0.125, 1.0, 0.75, 0.3], 0.13597640726733934),
-        ] {
-            let found = mean_stderr(&values).unwrap_or(f64::NAN);
-            assert!(
-                (found - expected).abs() < 1e-15,
-                "{values:?}: {found} is not {expected}"
-            );
-        }
-    }
-
-    #[test]
-    fn one_document_has_no_standard_error() {
+    fn nothing_has_no_mean() {
         assert_eq!(mean(&[1.0]), Some(1.0));
-        assert_eq!(mean_stderr(&[1.0]), None);
         assert_eq!(mean(&[]), None);
     }
 }
