@@ -6,6 +6,7 @@ mod bench;
 mod build;
 mod fetch;
 mod needs;
+mod parity;
 mod place;
 mod process;
 mod registry;
@@ -41,6 +42,8 @@ enum Verb {
     Fetch(fetch::Fetch),
     /// Check everything, or one place of it.
     Test(test::Test),
+    /// Compare scores with lm-evaluation-harness itself.
+    Parity(parity::Parity),
     /// Measure tokens a second of the command on this machine.
     Bench(bench::Bench),
     /// Write the page's half of the worker's messages from the Rust types.
@@ -67,6 +70,7 @@ fn run(verb: Verb) -> anyhow::Result<()> {
         Verb::Serve(verb) => verb.run(&place),
         Verb::Fetch(verb) => verb.run(&place),
         Verb::Test(verb) => verb.run(&place),
+        Verb::Parity(verb) => verb.run(&place),
         Verb::Bench(verb) => verb.run(&place),
         Verb::Types(verb) => verb.run(&place),
         Verb::Tiny(verb) => verb.run(&place),

@@ -12,12 +12,12 @@ use crate::fetch::fetch;
 use crate::needs::{self, Need};
 use crate::place::Place;
 use crate::process::{cargo, npm, readable, run, step};
-use crate::{registry, server, setup, tiny, types};
+use crate::{parity, registry, server, setup, tiny, types};
 
 /// Arguments of `test`.
 #[derive(clap::Args)]
 pub(crate) struct Test {
-    /// `tidy`, `rust`, `page`, `browser`, or a crate such as `eval`; everything if left out.
+    /// `tidy`, `rust`, `page`, `parity`, `browser`, or a crate such as `eval`; everything if left out.
     place: Option<String>,
 }
 
@@ -30,6 +30,8 @@ enum Part {
     Rust,
     /// Types, tests and build of the page.
     Page,
+    /// Scores on real documents against lm-evaluation-harness itself, where there are such documents.
+    Parity,
     /// Both wasm modules and the journeys through the page in Chromium.
     Browser,
 }
@@ -82,6 +84,14 @@ impl Test {
                 Part::Tidy => tidy(place, checks)?,
                 Part::Rust => rust(place, checks, real_checkpoint(place).as_deref())?,
                 Part::Page => page(place, checks)?,
+                Part::Parity => match parity::data(place) {
+                    Some(data) => checks.check("parity with lm-evaluation-harness", || {
+                        parity::compare(place, &parity::harness(place)?, &data, false)
+                    })?,
+                    None => eprintln!(
+                        "  skipped: no real documents to compare with lm-evaluation-harness"
+                    ),
+                },
                 Part::Browser => browser(place, checks, real_checkpoint(place).as_deref())?,
             }
         }
@@ -99,6 +109,7 @@ fn real_checkpoint(place: &Place) -> Option<PathBuf> {
 fn needs(parts: &[Part]) -> Vec<Need> {
     let of = |part: &Part| match part {
         Part::Tidy => Vec::new(),
+        Part::Parity => Vec::new(),
         Part::Rust => vec![Need::Vulkan],
         Part::Page => vec![Need::Node, Need::PagePackages],
         Part::Browser => [Need::BUILD, &[Need::BrowserPackages, Need::Chromium]].concat(),
@@ -140,7 +151,7 @@ fn tidy(place: &Place, checks: &mut Checks) -> anyhow::Result<()> {
 }
 
 /// All crates but this one in one build: per-package feature sets would build Burn several times.
-const CRATES: [&str; 5] = [
+pub(crate) const CRATES: [&str; 5] = [
     "--workspace",
     "--exclude",
     "xtask",
