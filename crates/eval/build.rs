@@ -7,9 +7,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 fn main() -> io::Result<()> {
-    let tasks = Path::new(env!("CARGO_MANIFEST_DIR"))
-        .join("../../tasks")
-        .canonicalize()?;
+    let tasks = Path::new("../../tasks").canonicalize()?;
     println!("cargo::rerun-if-changed={}", tasks.display());
     let mut files = Vec::new();
     find(&tasks, &mut files)?;

@@ -9,7 +9,7 @@ use jeoul_checkpoint::{ChatMessage, ChatTemplate, Checkpoint, FileSource};
 type Cases = Vec<Vec<(String, String)>>;
 
 fn folder() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/chat")
+    PathBuf::from("tests/chat")
 }
 
 fn read(name: &str) -> String {
@@ -71,7 +71,7 @@ fn what_jinja2_can_do_is_done_alike() {
 /// `JEOUL_SMOLLM2`, or where `cargo xtask fetch` puts it; skipped where it is not there.
 #[test]
 fn smollm2_speaks_chatml_and_introduces_itself() {
-    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
+    let root = Path::new("../..");
     let path = std::env::var_os("JEOUL_SMOLLM2").map_or_else(
         || root.join("models/cache/SmolLM2-135M-Instruct.Q4_1.gguf"),
         PathBuf::from,

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use jeoul_checkpoint::writer::{GgufWriter, quantize};
 use jeoul_checkpoint::{
@@ -115,7 +115,7 @@ fn random_files_are_read_as_they_were_written() {
 }
 
 fn tiny_path() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("../../models/tiny.gguf")
+    PathBuf::from("../../models/tiny.gguf")
 }
 
 fn tiny() -> Checkpoint<FileSource> {

@@ -8,7 +8,7 @@ use jeoul_eval::model::{
 };
 use jeoul_model::{Lane, LocalModel, ModelError, Pace};
 
-const TINY: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../models/tiny.gguf");
+const TINY: &str = "../../models/tiny.gguf";
 
 fn open(lane: Lane, pace: Pace) -> Result<LocalModel, ModelError> {
     let checkpoint =
@@ -282,7 +282,7 @@ fn messages_become_a_prompt_by_the_checkpoints_own_template() {
 /// The most probable token leads by at least 0.06 in every place, so that no lane's rounding can change it.
 #[test]
 fn smollm2_answers_as_its_weights_say() {
-    let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
+    let root = std::path::Path::new("../..");
     let path = std::env::var_os("JEOUL_SMOLLM2").map_or_else(
         || root.join("models/cache/SmolLM2-135M-Instruct.Q4_1.gguf"),
         std::path::PathBuf::from,

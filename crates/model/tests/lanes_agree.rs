@@ -4,7 +4,7 @@ use jeoul_checkpoint::{Checkpoint, FileSource};
 use jeoul_eval::model::{LanguageModel, Loglikelihood, TokenPair};
 use jeoul_model::{Lane, LocalModel, ModelError, Pace};
 
-const TINY: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../models/tiny.gguf");
+const TINY: &str = "../../models/tiny.gguf";
 
 fn load(lane: Lane) -> LocalModel {
     let checkpoint =

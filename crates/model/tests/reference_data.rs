@@ -18,7 +18,7 @@ struct Reference {
 
 /// `JEOUL_SMOLLM2`, or where `cargo xtask fetch` puts it; and the reference beside the checkout.
 fn files() -> Option<(PathBuf, PathBuf)> {
-    let root = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../..");
+    let root = PathBuf::from("../..");
     let checkpoint = std::env::var_os("JEOUL_SMOLLM2").map_or_else(
         || root.join("models/cache/SmolLM2-135M-Instruct.Q4_1.gguf"),
         PathBuf::from,
