@@ -5,6 +5,7 @@
 mod attention;
 mod embed;
 mod gate;
+mod isa;
 mod math;
 mod matmul;
 mod norm;
@@ -80,7 +81,13 @@ impl LanguageOps for Flex {
             Format::F32 => matmul::float(floats(&x), words(&quants), k, n, &mut out),
             Format::Q4 | Format::Q8 => {
                 let x = quantize::Activations::new(floats(&x), k);
-                matmul::quantized(&x, words(&quants), floats(&scales), format, n, &mut out);
+                let weights = matmul::Matrix {
+                    quants: words(&quants),
+                    scales: floats(&scales),
+                    format,
+                    n,
+                };
+                matmul::quantized(&x, &weights, &mut out);
             }
         }
         matrix(out, rows, n)

@@ -5,6 +5,8 @@
 //! The rounding error of a block grows with its largest value, and networks have a few blocks with values a hundred times those of
 //! their neighbours. Such a block is quantised twice: the second time what the first left over, which makes it all but exact.
 
+use std::ops::Range;
+
 use wide::f32x4;
 
 use crate::BLOCK;
@@ -28,14 +30,69 @@ pub(super) struct Quantized {
 
 /// Rows of activations, quantised. Block-major, so that one block of all rows is one stretch of memory.
 pub(super) struct Activations {
-    /// Number of rows.
-    pub(super) rows: usize,
+    rows: usize,
     /// `[blocks, rows]`.
-    pub(super) pairs: Vec<Pairs>,
+    pairs: Vec<Pairs>,
     /// `[blocks, rows]`.
-    pub(super) scales: Vec<Quantized>,
-    /// Per block, what was left over of some rows.
-    pub(super) leftovers: Vec<Vec<Leftover>>,
+    scales: Vec<Quantized>,
+    /// Per block, what was left over of some rows, in their order.
+    leftovers: Vec<Vec<Leftover>>,
+}
+
+/// Some of the rows.
+pub(super) struct Rows<'a> {
+    all: &'a Activations,
+    range: Range<usize>,
+}
+
+impl Rows<'_> {
+    pub(super) fn count(&self) -> usize {
+        self.range.len()
+    }
+
+    pub(super) fn blocks(&self) -> usize {
+        self.all.leftovers.len()
+    }
+
+    /// One block of each row.
+    #[inline(always)]
+    pub(super) fn block(&self, block: usize) -> RowBlock<'_> {
+        let first = block * self.all.rows;
+        let range = first + self.range.start..first + self.range.end;
+        RowBlock {
+            pairs: &self.all.pairs[range.clone()],
+            scales: &self.all.scales[range],
+        }
+    }
+
+    /// What was left over of a block, with the row's place among these.
+    #[inline(always)]
+    pub(super) fn leftovers(&self, block: usize) -> impl Iterator<Item = (usize, &Leftover)> {
+        let here = |left: &&Leftover| self.range.contains(&left.row);
+        let place = |left: &Leftover| left.row - self.range.start;
+        let leftovers = self.all.leftovers[block].iter().filter(here);
+        leftovers.map(move |left| (place(left), left))
+    }
+}
+
+/// One block of some rows.
+pub(super) struct RowBlock<'a> {
+    pairs: &'a [Pairs],
+    scales: &'a [Quantized],
+}
+
+impl RowBlock<'_> {
+    /// `N` rows from `first` on, if there are as many.
+    #[inline(always)]
+    pub(super) fn as_chunk<const N: usize>(
+        &self,
+        first: usize,
+    ) -> Option<(&[Pairs; N], &[Quantized; N])> {
+        Some((
+            self.pairs[first..].first_chunk()?,
+            self.scales[first..].first_chunk()?,
+        ))
+    }
 }
 
 /// What quantising a block once has lost, quantised.
@@ -47,6 +104,11 @@ pub(super) struct Leftover {
 }
 
 impl Activations {
+    /// The rows of a range.
+    pub(super) fn rows(&self, range: Range<usize>) -> Rows<'_> {
+        Rows { all: self, range }
+    }
+
     /// Quantises `x [rows, k]`: scale = largest magnitude / 32767, ties round to even.
     pub(super) fn new(x: &[f32], k: usize) -> Self {
         let (rows, blocks) = (x.len() / k, k / BLOCK);

@@ -1,0 +1,61 @@
+//! What one instruction set contributes to the matrix product: how many columns it holds in a vector, and the product of
+//! 16-bit pairs. Chosen at run time; the same numbers come out of every one.
+//!
+//! A vector's lanes are output columns, integer sums are exact and f32 operations are never fused, so that a wider vector
+//! changes no result.
+
+mod portable;
+#[cfg(target_arch = "x86_64")]
+mod x86;
+
+pub(super) use portable::Portable;
+#[cfg(target_arch = "x86_64")]
+pub(super) use x86::{Avx2, Avx512};
+
+use super::pack::PANEL;
+
+/// Bytes of two pairs of k of one panel in 4 bits.
+pub(super) const Q4_TWO: usize = 2 * PANEL;
+/// And in 8 bits.
+pub(super) const Q8_TWO: usize = 4 * PANEL;
+
+/// One instruction set.
+///
+/// # Safety
+/// A value must exist only where the machine has the instructions: whoever makes one has asked the processor.
+/// The methods are inlined into a function that is compiled for them.
+pub(super) unsafe trait Isa: Copy {
+    /// Panels side by side in the vectors, 1 or 2.
+    const PANELS: usize;
+    /// Rows whose sums stay in registers.
+    const ROWS: usize;
+    /// One pair of k of all columns, as 16-bit numbers.
+    type Pair: Copy;
+    /// One i32 sum per column.
+    type Sums: Copy;
+    /// One f32 per column.
+    type Floats: Copy;
+
+    /// Widens two pairs of k of [`Self::PANELS`] panels of 4-bit weights; the other panel is not looked at.
+    fn widen_q4(self, panels: [&[u8; Q4_TWO]; 2]) -> [Self::Pair; 2];
+    /// The same for 8-bit weights.
+    fn widen_q8(self, panels: [&[u8; Q8_TWO]; 2]) -> [Self::Pair; 2];
+    /// Weights of nothing.
+    fn widened_zero(self) -> Self::Pair;
+    /// Sums of nothing.
+    fn zero(self) -> Self::Sums;
+    /// `sums + x.even · weights.even + x.odd · weights.odd`, per column; `x` holds the even value in its low half.
+    fn dot(self, sums: Self::Sums, x: i32, weights: Self::Pair) -> Self::Sums;
+    /// Sums, rounded to f32.
+    fn floats(self, sums: Self::Sums) -> Self::Floats;
+    /// One value in all columns.
+    fn splat(self, value: f32) -> Self::Floats;
+    /// The values of [`Self::PANELS`] panels.
+    fn load(self, panels: [&[f32; PANEL]; 2]) -> Self::Floats;
+    /// Writes the first values of `out.len()` columns.
+    fn store(self, values: Self::Floats, out: &mut [f32]);
+    /// Product.
+    fn mul(self, a: Self::Floats, b: Self::Floats) -> Self::Floats;
+    /// Sum.
+    fn add(self, a: Self::Floats, b: Self::Floats) -> Self::Floats;
+}
