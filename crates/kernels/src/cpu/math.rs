@@ -1,100 +1,120 @@
 //! Sums of one fixed order and an `exp` of our own: the same bits on every machine.
 //!
 //! A sum runs over 16 interleaved partial sums that are folded in a fixed tree, whatever the vector width of the machine.
-
-use wide::f32x4;
+//! The functions are plain loops, which the compiler turns into vectors of the caller's width.
 
 /// Partial sums of every reduction.
 pub(super) const PARTS: usize = 16;
 
-/// Folds partial sums: `(p0 + p1) + (p2 + p3)` by vectors, then the same by lanes.
-fn fold(parts: [f32x4; 4]) -> f32 {
-    let [a, b, c, d] = ((parts[0] + parts[1]) + (parts[2] + parts[3])).to_array();
-    (a + b) + (c + d)
-}
-
-/// Four vectors of 16 values.
+/// Folds partial sums: `(p0 + p1) + (p2 + p3)` by fours, then the same by ones.
 #[inline(always)]
-fn vectors(values: &[f32; PARTS]) -> [f32x4; 4] {
-    bytemuck::cast(*values)
+fn fold(parts: [f32; PARTS]) -> f32 {
+    let mut four = [0.0; 4];
+    for (i, sum) in four.iter_mut().enumerate() {
+        *sum = (parts[i] + parts[4 + i]) + (parts[8 + i] + parts[12 + i]);
+    }
+    (four[0] + four[1]) + (four[2] + four[3])
 }
 
 /// `values`, filled up with zeros.
+#[inline(always)]
 fn padded(values: &[f32]) -> [f32; PARTS] {
     let mut full = [0.0; PARTS];
     full[..values.len()].copy_from_slice(values);
     full
 }
 
-/// Sum of `a · b` over two slices of one length.
-pub(super) fn dot(a: &[f32], b: &[f32]) -> f32 {
-    let mut parts = [f32x4::splat(0.0); 4];
-    let mut add = |a: &[f32; PARTS], b: &[f32; PARTS]| {
-        for (part, (a, b)) in parts.iter_mut().zip(vectors(a).into_iter().zip(vectors(b))) {
-            *part += a * b;
+/// Sum of the squares.
+#[inline(always)]
+pub(super) fn sum_of_squares(values: &[f32]) -> f32 {
+    let mut parts = [0.0; PARTS];
+    let (chunks, rest) = values.as_chunks::<PARTS>();
+    for values in chunks {
+        for (part, value) in parts.iter_mut().zip(values) {
+            *part += value * value;
         }
-    };
-    let ((a, a_rest), (b, b_rest)) = (a.as_chunks::<PARTS>(), b.as_chunks::<PARTS>());
-    for (a, b) in a.iter().zip(b) {
-        add(a, b);
     }
-    if !a_rest.is_empty() {
-        add(&padded(a_rest), &padded(b_rest));
-    }
-    fold(parts)
-}
-/// Replaces each value by `exp(value - shift)` and gives their sum.
-pub(super) fn exp_and_sum(values: &mut [f32], shift: f32) -> f32 {
-    let mut parts = [f32x4::splat(0.0); 4];
-    for chunk in values.chunks_mut(PARTS) {
-        for (part, four) in parts.iter_mut().zip(chunk.chunks_mut(4)) {
-            let mut lanes = [f32::NEG_INFINITY; 4];
-            lanes[..four.len()].copy_from_slice(four);
-            let powers = exp(f32x4::new(lanes) - f32x4::splat(shift));
-            let mut lanes = powers.to_array();
-            four.copy_from_slice(&lanes[..four.len()]);
-            lanes[four.len()..].fill(0.0);
-            *part += f32x4::new(lanes);
-        }
+    for (part, value) in parts.iter_mut().zip(padded(rest)) {
+        *part += value * value;
     }
     fold(parts)
 }
 
+/// Replaces each value by `exp(value - shift)` and gives their sum.
+#[inline(always)]
+pub(super) fn exp_and_sum(values: &mut [f32], shift: f32) -> f32 {
+    let mut parts = [0.0; PARTS];
+    let (chunks, rest) = values.as_chunks_mut::<PARTS>();
+    for values in chunks {
+        for (part, value) in parts.iter_mut().zip(values) {
+            *value = exp(*value - shift);
+            *part += *value;
+        }
+    }
+    for (part, value) in parts.iter_mut().zip(rest) {
+        *value = exp(*value - shift);
+        *part += *value;
+    }
+    fold(parts)
+}
+
+/// Largest value; NaN never wins. `-inf` of nothing.
+#[inline(always)]
+pub(super) fn largest(values: &[f32]) -> f32 {
+    let mut parts = [f32::NEG_INFINITY; PARTS];
+    let (chunks, rest) = values.as_chunks::<PARTS>();
+    for values in chunks {
+        for (part, &value) in parts.iter_mut().zip(values) {
+            *part = if value > *part { value } else { *part };
+        }
+    }
+    for (part, &value) in parts.iter_mut().zip(rest) {
+        *part = if value > *part { value } else { *part };
+    }
+    parts.into_iter().fold(f32::NEG_INFINITY, f32::max)
+}
+
 /// Largest value, and the index of the first that has it; NaN never wins. `(-inf, 0)` of nothing.
+#[inline(always)]
 pub(super) fn argmax(values: &[f32]) -> (f32, usize) {
-    let largest = values
-        .iter()
-        .copied()
-        .fold(f32::NEG_INFINITY, |a, b| if b > a { b } else { a });
-    (
-        largest,
-        values.iter().position(|&x| x == largest).unwrap_or(0),
-    )
+    let largest = largest(values);
+    for (index, &value) in values.iter().enumerate() {
+        if value == largest {
+            return (largest, index);
+        }
+    }
+    (largest, 0)
+}
+
+/// Added to a small number, leaves it rounded to a whole one, ties to even, in the lowest bits: 1.5 · 2²³.
+const ROUNDER: f32 = 12_582_912.0;
+
+/// `value` (below 2²² in magnitude) rounded to a whole number, ties to even, as float and as integer.
+#[inline(always)]
+pub(super) fn round(value: f32) -> (f32, i32) {
+    let shifted = value + ROUNDER;
+    let whole = shifted.to_bits().wrapping_sub(ROUNDER.to_bits());
+    (shifted - ROUNDER, whole as i32)
 }
 
 /// `eˣ` to 2 units in the last place; arguments are clamped to where the result is a normal number.
 ///
 /// Cephes' `expf`: `x = n·ln 2 + r`, a polynomial of degree 7 in `r`, `n` into the exponent bits.
 #[inline(always)]
-pub(super) fn exp(x: f32x4) -> f32x4 {
-    let x = x.fast_max(f32x4::splat(-87.0)).fast_min(f32x4::splat(88.0));
-    let n = (x * f32x4::splat(core::f32::consts::LOG2_E)).round_int();
-    let nf = f32x4::from_i32x4(n);
+pub(super) fn exp(x: f32) -> f32 {
+    let x = if x > -87.0 { x } else { -87.0 };
+    let x = if x < 88.0 { x } else { 88.0 };
+    let (nf, n) = round(x * core::f32::consts::LOG2_E);
     // ln 2 in two parts, the first with few bits, so that n · part is exact.
-    let r = x - nf * f32x4::splat(0.693_359_4) - nf * f32x4::splat(-2.121_944_4e-4);
-    let mut p = f32x4::splat(1.987_569_1e-4);
-    for coefficient in [
-        1.398_199_9e-3,
-        8.333_452e-3,
-        4.166_579_6e-2,
-        1.666_666_5e-1,
-        0.5,
-    ] {
-        p = p * r + f32x4::splat(coefficient);
-    }
-    let p = p * r * r + r + f32x4::splat(1.0);
-    let power_of_two: f32x4 = bytemuck::cast((n + wide::i32x4::splat(127)) << 23);
-    p * power_of_two
+    let r = x - nf * 0.693_359_4 - nf * -2.121_944_4e-4;
+    let p = 1.987_569_1e-4;
+    let p = p * r + 1.398_199_9e-3;
+    let p = p * r + 8.333_452e-3;
+    let p = p * r + 4.166_579_6e-2;
+    let p = p * r + 1.666_666_5e-1;
+    let p = p * r + 0.5;
+    let p = p * r * r + r + 1.0;
+    p * f32::from_bits(((n + 127) << 23) as u32)
 }
 
 #[cfg(test)]
@@ -105,7 +125,7 @@ mod tests {
     fn exp_is_within_two_units_in_the_last_place() {
         for i in -8700..=8800 {
             let x = i as f32 / 100.0;
-            let got = f64::from(exp(f32x4::splat(x)).to_array()[0]);
+            let got = f64::from(exp(x));
             let want = libm::exp(f64::from(x));
             assert!(
                 ((got - want) / want).abs() < 2.4e-7,
@@ -116,21 +136,32 @@ mod tests {
 
     #[test]
     fn exp_of_minus_infinity_is_negligible_and_finite() {
-        assert!(exp(f32x4::splat(f32::NEG_INFINITY)).to_array()[0] < 1e-37);
+        assert!(exp(f32::NEG_INFINITY) < 1e-37);
     }
 
     #[test]
     fn sums_take_every_value_whatever_the_length() {
         for length in 0..70 {
-            let a: Vec<f32> = (0..length).map(|i| i as f32).collect();
-            let ones = vec![1.0; length];
-            assert_eq!(
-                dot(&a, &ones),
-                (length * length.saturating_sub(1) / 2) as f32,
-                "{length} values"
-            );
+            let squares: usize = (0..length).map(|i| i * i).sum();
+            let values: Vec<f32> = (0..length).map(|i| i as f32).collect();
+            assert_eq!(sum_of_squares(&values), squares as f32, "{length} values");
             let mut zeros = vec![0.0; length];
             assert_eq!(exp_and_sum(&mut zeros, 0.0), length as f32);
+        }
+    }
+
+    #[test]
+    fn ties_are_rounded_to_even() {
+        for (value, whole) in [
+            (0.5, 0),
+            (1.5, 2),
+            (2.5, 2),
+            (-0.5, 0),
+            (-1.5, -2),
+            (32767.0, 32767),
+            (-126.2, -126),
+        ] {
+            assert_eq!(round(value), (whole as f32, whole));
         }
     }
 

@@ -9,6 +9,7 @@ use wide::f32x4;
 use super::isa::{Isa, Portable};
 use super::pack::{PAIRS, PANEL};
 use super::quantize::{Activations, Pairs, Quantized, RowBlock, Rows};
+use super::widest::widest;
 use crate::{BLOCK, Format};
 
 // No sum within a block overflows, so its order is free.
@@ -32,30 +33,11 @@ impl Matrix<'_> {
     }
 }
 
-/// `out [rows, n] = x · Wᵀ`.
-pub(super) fn quantized(x: &Activations, weights: &Matrix<'_>, out: &mut [f32]) {
-    #[cfg(target_arch = "x86_64")]
-    {
-        use super::isa::{Avx2, Avx512};
-
-        #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vnni")]
-        fn avx512(isa: Avx512, x: &Activations, weights: &Matrix<'_>, out: &mut [f32]) {
-            panels(isa, x, weights, out);
-        }
-        #[target_feature(enable = "avx2")]
-        fn avx2(isa: Avx2, x: &Activations, weights: &Matrix<'_>, out: &mut [f32]) {
-            panels(isa, x, weights, out);
-        }
-        if let Some(isa) = Avx512::find() {
-            // SAFETY: the processor has them.
-            return unsafe { avx512(isa, x, weights, out) };
-        }
-        if let Some(isa) = Avx2::find() {
-            // SAFETY: the processor has it.
-            return unsafe { avx2(isa, x, weights, out) };
-        }
+widest! {
+    /// `out [rows, n] = x · Wᵀ`.
+    pub(super) fn quantized(isa; x: &Activations, weights: &Matrix<'_>, out: &mut [f32]) {
+        panels(isa, x, weights, out);
     }
-    panels(Portable, x, weights, out);
 }
 
 /// Rows that share one widening of the weights: their tiles and one block of their activations fit the first cache.

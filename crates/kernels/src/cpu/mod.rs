@@ -13,6 +13,7 @@ pub(crate) mod pack;
 mod quantize;
 mod rope;
 mod score;
+mod widest;
 
 use burn::tensor::TensorData;
 use burn_flex::{Flex, FlexTensor};
@@ -62,9 +63,7 @@ impl LanguageOps for Flex {
     fn rms_norm(x: FlexTensor, weight: FlexTensor, epsilon: f32) -> FlexTensor {
         let ([rows, k], x) = (dims(&x), contiguous(x));
         let mut out = vec![0.0; rows * k];
-        for (x, y) in floats(&x).chunks_exact(k).zip(out.chunks_exact_mut(k)) {
-            norm::rms_norm_row(x, floats(&weight), epsilon, y);
-        }
+        norm::rms_norm(floats(&x), floats(&weight), epsilon, &mut out);
         matrix(out, rows, k)
     }
 
@@ -136,13 +135,10 @@ impl LanguageOps for Flex {
             kv_width,
             head_dim,
         };
-        for (i, (q, y)) in floats(&q)
-            .chunks_exact(width)
-            .zip(out.chunks_exact_mut(width))
-            .enumerate()
-        {
-            attention::row(q, &cache, position + i + 1, y);
-        }
+        let seen: Vec<Vec<u32>> = (0..rows)
+            .map(|row| (0..=(position + row) as u32).collect())
+            .collect();
+        attention::rows(floats(&q), cache, &seen, &mut out);
         matrix(out, rows, width)
     }
 

@@ -7,8 +7,8 @@
 
 use std::ops::Range;
 
-use wide::f32x4;
-
+use super::math;
+use super::widest::widest;
 use crate::BLOCK;
 
 /// Largest quantised activation.
@@ -118,6 +118,15 @@ impl Activations {
             scales: vec![Quantized::default(); rows * blocks],
             leftovers: (0..blocks).map(|_| Vec::new()).collect(),
         };
+        fill(x, k, &mut this);
+        this
+    }
+}
+
+widest! {
+    /// Quantises all rows.
+    fn fill(_isa; x: &[f32], k: usize, this: &mut Activations) {
+        let (rows, blocks) = (this.rows, k / BLOCK);
         let mut magnitudes = vec![0.0; blocks];
         for (row, x) in x.chunks_exact(k).enumerate() {
             let x = x.as_chunks::<BLOCK>().0;
@@ -135,31 +144,53 @@ impl Activations {
                 }
             }
         }
-        this
     }
 }
 
 /// Largest magnitude of a block.
+#[inline(always)]
 fn largest(x: &[f32; BLOCK]) -> f32 {
-    let mut largest = f32x4::splat(0.0);
-    for x in x.as_chunks().0 {
-        largest = largest.fast_max(f32x4::new(*x).abs());
+    let mut largest = [0.0_f32; math::PARTS];
+    for x in x.as_chunks::<{ math::PARTS }>().0 {
+        for (largest, x) in largest.iter_mut().zip(x) {
+            *largest = if x.abs() > *largest {
+                x.abs()
+            } else {
+                *largest
+            };
+        }
     }
-    largest.to_array().into_iter().fold(0.0, f32::max)
+    let mut half = math::PARTS / 2;
+    while half > 0 {
+        for i in 0..half {
+            let other = largest[half + i];
+            largest[i] = if other > largest[i] {
+                other
+            } else {
+                largest[i]
+            };
+        }
+        half /= 2;
+    }
+    largest[0]
 }
 
 /// One block whose largest magnitude is known.
+#[inline(always)]
 fn quantize(x: &[f32; BLOCK], largest: f32) -> (Pairs, Quantized) {
     // Below this the inverse overflows; such a block is zero for every purpose.
     let inverse = if largest > 1e-30 { MAX / largest } else { 0.0 };
+    let mut values = [0; BLOCK];
+    for (value, x) in values.iter_mut().zip(x) {
+        *value = math::round(x * inverse).1;
+    }
+    let mut sum = 0_i32;
+    for value in values {
+        sum = sum.wrapping_add(value); // only infinite activations wrap
+    }
     let mut pairs = [0; BLOCK / 2];
-    let mut sum = 0;
-    for (pairs, x) in pairs.chunks_exact_mut(2).zip(x.as_chunks().0) {
-        let [a, b, c, d] = (f32x4::new(*x) * f32x4::splat(inverse))
-            .round_int()
-            .to_array();
-        pairs.copy_from_slice(&[pair(a, b), pair(c, d)]);
-        sum += a + b + c + d;
+    for (pair, two) in pairs.iter_mut().zip(values.as_chunks::<2>().0) {
+        *pair = (two[0] & 0xffff) | (two[1] << 16);
     }
     let scale = largest / MAX;
     (
@@ -172,6 +203,7 @@ fn quantize(x: &[f32; BLOCK], largest: f32) -> (Pairs, Quantized) {
 }
 
 /// `x` minus what its quantised form stands for.
+#[inline(always)]
 fn leftover(x: &[f32; BLOCK], pairs: &Pairs, scale: f32) -> [f32; BLOCK] {
     let mut left = *x;
     for (left, &pair) in left.chunks_exact_mut(2).zip(pairs) {
@@ -179,11 +211,6 @@ fn leftover(x: &[f32; BLOCK], pairs: &Pairs, scale: f32) -> [f32; BLOCK] {
         left[1] -= (pair >> 16) as f32 * scale;
     }
     left
-}
-
-/// Two 16-bit values in one word; both are within ±32767, or the pair wraps (only infinite activations get there).
-const fn pair(even: i32, odd: i32) -> i32 {
-    (even & 0xffff) | (odd << 16)
 }
 
 #[cfg(test)]

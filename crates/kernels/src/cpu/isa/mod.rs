@@ -50,7 +50,7 @@ pub(super) unsafe trait Isa: Copy {
     fn floats(self, sums: Self::Sums) -> Self::Floats;
     /// One value in all columns.
     fn splat(self, value: f32) -> Self::Floats;
-    /// The values of [`Self::PANELS`] panels.
+    /// The values of [`Self::PANELS`] panels; the other is not looked at.
     fn load(self, panels: [&[f32; PANEL]; 2]) -> Self::Floats;
     /// Writes the first values of `out.len()` columns.
     fn store(self, values: Self::Floats, out: &mut [f32]);

@@ -6,7 +6,7 @@ use super::{Isa, PANEL, Q4_TWO, Q8_TWO};
 
 /// Every machine has these.
 #[derive(Clone, Copy)]
-pub(in super::super) struct Portable;
+pub(in crate::cpu) struct Portable;
 
 // SAFETY: needs nothing beyond what this crate is compiled for.
 unsafe impl Isa for Portable {

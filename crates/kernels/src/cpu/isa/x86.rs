@@ -9,25 +9,26 @@ const NIBBLES: i32 = 0x000f_000f;
 
 /// One panel in 256 bits.
 #[derive(Clone, Copy)]
-pub(in super::super) struct Avx2(());
+pub(in crate::cpu) struct Avx2(());
 
 impl Avx2 {
     /// If the processor has it.
-    pub(in super::super) fn find() -> Option<Self> {
+    pub(in crate::cpu) fn find() -> Option<Self> {
         is_x86_feature_detected!("avx2").then_some(Self(()))
     }
 }
 
 /// Two panels in 512 bits.
 #[derive(Clone, Copy)]
-pub(in super::super) struct Avx512(());
+pub(in crate::cpu) struct Avx512(());
 
 impl Avx512 {
     /// If the processor has it.
-    pub(in super::super) fn find() -> Option<Self> {
+    pub(in crate::cpu) fn find() -> Option<Self> {
         let found = is_x86_feature_detected!("avx512f")
             && is_x86_feature_detected!("avx512bw")
             && is_x86_feature_detected!("avx512dq")
+            && is_x86_feature_detected!("avx512vl")
             && is_x86_feature_detected!("avx512vnni");
         found.then_some(Self(()))
     }
