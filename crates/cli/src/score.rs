@@ -159,7 +159,7 @@ impl Score {
         for (index, pair) in pairs.iter().enumerate() {
             let pair = pair.requests(&model);
             let pair = pair.with_context(|| format!("`{}` pair {index}", self.pairs.display()))?;
-            pair.iter().for_each(|request| counter.add(request));
+            counter.add(&pair);
             requests.push(pair);
         }
         progress.begin(counter.plan(), "pairs")?;

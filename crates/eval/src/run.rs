@@ -5,7 +5,9 @@ use thiserror::Error;
 use crate::error::TaskError;
 use crate::metric::Metric;
 use crate::metrics::{Aggregation, Item};
-use crate::model::{LanguageModel, Loglikelihood, ModelFailure, TokenPair};
+use crate::model::{GenerateRequest, LanguageModel, Loglikelihood, ModelFailure, TokenPair};
+use crate::plan::Window;
+use crate::prompt::Prompt;
 use crate::request::{Asked, Tokens, asked, tokens};
 use crate::results::{Answer, DocumentResult, MetricResult, RequestResult, TaskScore};
 use crate::scoring;
@@ -103,7 +105,8 @@ pub enum RunError<E: ModelFailure> {
     },
 }
 
-/// Scores the documents of a task one after the other, with one call of the model for all choices of a document.
+/// Scores the documents of a task in order, with one call of the model for several short ones, so that they share what their
+/// prompts begin with; see [`crate::plan`].
 ///
 /// `on_document` sees each document as it is finished, with the score so far. Nothing is kept between runs.
 pub async fn run_task<M: LanguageModel>(
@@ -119,31 +122,63 @@ pub async fn run_task<M: LanguageModel>(
         total: prompts.len(),
         documents: Vec::with_capacity(prompts.len()),
     };
+    let (mut window, mut waiting) = (Window::default(), Vec::new());
     for prompt in &prompts {
-        let doc_id = prompt.doc_id;
-        let failed = |source: M::Error| RunError::Model {
-            task: task.name().into(),
-            doc_id,
-            source,
-        };
-        let asked = asked(model, task, prompt, options).map_err(failed)?;
-        let tokens = tokens(model, task, doc_id, &asked)?;
-        let answers = match answer(model, &tokens).await {
-            Ok(answers) => answers,
-            Err(error) if error.is_cancelled() => {
-                return Err(RunError::Cancelled {
-                    run: Box::new(state.finish()?),
-                });
+        match Waiting::new(model, task, prompt, options) {
+            Ok(next) => {
+                let full = window.add(&next.tokens);
+                waiting.push(next);
+                if !full {
+                    continue;
+                }
             }
-            Err(error) => return Err(failed(error)),
-        };
-        state.add(doc_id, prompt.document, asked, &tokens, answers)?;
-        let score = state.score(0)?;
-        if let Some(last) = state.documents.last() {
-            on_document(last, &score);
+            Err(error) => {
+                state.answer(model, waiting, on_document).await?;
+                return Err(error);
+            }
         }
+        let full = std::mem::take(&mut waiting);
+        window = Window::default();
+        state = state.answer(model, full, on_document).await?;
     }
+    let state = state.answer(model, waiting, on_document).await?;
     Ok(state.finish()?)
+}
+
+/// A document whose requests are to be asked.
+struct Waiting<'a> {
+    doc_id: u32,
+    document: &'a Document,
+    asked: Asked,
+    tokens: Vec<Tokens>,
+}
+
+impl<'a> Waiting<'a> {
+    fn new<M: LanguageModel>(
+        model: &M,
+        task: &Task,
+        prompt: &Prompt<'a>,
+        options: &RunOptions,
+    ) -> Result<Self, RunError<M::Error>> {
+        let doc_id = prompt.doc_id;
+        let asked =
+            asked(model, task, prompt, options).map_err(|source| failed(task, doc_id, source))?;
+        let tokens = tokens(model, task, doc_id, &asked)?;
+        Ok(Self {
+            doc_id,
+            document: prompt.document,
+            asked,
+            tokens,
+        })
+    }
+}
+
+fn failed<E: ModelFailure>(task: &Task, doc_id: u32, source: E) -> RunError<E> {
+    RunError::Model {
+        task: task.name().into(),
+        doc_id,
+        source,
+    }
 }
 
 /// What the model answered to one [`Tokens`].
@@ -152,13 +187,13 @@ enum Answered {
     Texts(Vec<String>),
 }
 
-/// Asks everything about one document: all log-likelihoods in one call, so that they share their beginning.
+/// Asks everything about some documents: all log-likelihoods in one call.
 async fn answer<M: LanguageModel>(
     model: &mut M,
-    tokens: &[Tokens],
-) -> Result<Vec<Answered>, M::Error> {
-    let pairs: Vec<TokenPair> = tokens
-        .iter()
+    documents: &[Waiting<'_>],
+) -> Result<Vec<Vec<Answered>>, M::Error> {
+    let tokens = || documents.iter().flat_map(|document| &document.tokens);
+    let pairs: Vec<TokenPair> = tokens()
         .flat_map(|tokens| match tokens {
             Tokens::Pairs(pairs) => pairs.clone(),
             Tokens::Generations(_) => Vec::new(),
@@ -169,26 +204,36 @@ async fn answer<M: LanguageModel>(
         false => model.loglikelihood(&pairs).await?,
     }
     .into_iter();
-    let mut answered = Vec::with_capacity(tokens.len());
-    for tokens in tokens {
-        answered.push(match tokens {
-            Tokens::Pairs(pairs) => {
-                Answered::Loglikelihoods(loglikelihoods.by_ref().take(pairs.len()).collect())
-            }
-            Tokens::Generations(requests) => {
-                let mut texts: Vec<String> = Vec::with_capacity(requests.len());
-                for request in requests {
-                    // What is most probable stays so however often it is asked.
-                    match texts.first() {
-                        Some(first) if request.sampling.is_none() => texts.push(first.clone()),
-                        _ => texts.push(model.generate(request, &mut |_| {}).await?.text),
-                    }
+    let mut answers = Vec::with_capacity(documents.len());
+    for document in documents {
+        let mut answered = Vec::with_capacity(document.tokens.len());
+        for tokens in &document.tokens {
+            answered.push(match tokens {
+                Tokens::Pairs(pairs) => {
+                    Answered::Loglikelihoods(loglikelihoods.by_ref().take(pairs.len()).collect())
                 }
-                Answered::Texts(texts)
-            }
-        });
+                Tokens::Generations(requests) => Answered::Texts(texts(model, requests).await?),
+            });
+        }
+        answers.push(answered);
     }
-    Ok(answered)
+    Ok(answers)
+}
+
+/// Generates for each request of a document.
+async fn texts<M: LanguageModel>(
+    model: &mut M,
+    requests: &[GenerateRequest],
+) -> Result<Vec<String>, M::Error> {
+    let mut texts: Vec<String> = Vec::with_capacity(requests.len());
+    for request in requests {
+        // What is most probable stays so however often it is asked.
+        match texts.first() {
+            Some(first) if request.sampling.is_none() => texts.push(first.clone()),
+            _ => texts.push(model.generate(request, &mut |_| {}).await?.text),
+        }
+    }
+    Ok(texts)
 }
 
 /// A run between two documents.
@@ -200,19 +245,56 @@ struct State<'a> {
 }
 
 impl State<'_> {
+    /// Asks about some documents and adds them. If the model fails on several, each is asked alone, so that those before the
+    /// culprit count and the error names it.
+    async fn answer<M: LanguageModel>(
+        mut self,
+        model: &mut M,
+        documents: Vec<Waiting<'_>>,
+        on_document: &mut dyn FnMut(&DocumentResult, &TaskScore),
+    ) -> Result<Self, RunError<M::Error>> {
+        match answer(model, &documents).await {
+            Ok(answers) => {
+                for (document, answers) in documents.into_iter().zip(answers) {
+                    self.add(document, answers)?;
+                    let score = self.score(0)?;
+                    if let Some(last) = self.documents.last() {
+                        on_document(last, &score);
+                    }
+                }
+                Ok(self)
+            }
+            Err(error) if error.is_cancelled() => Err(RunError::Cancelled {
+                run: Box::new(self.finish()?),
+            }),
+            Err(error) if documents.len() == 1 => {
+                Err(failed(self.task, documents[0].doc_id, error))
+            }
+            Err(_) => {
+                for document in documents {
+                    self = Box::pin(self.answer(model, vec![document], on_document)).await?;
+                }
+                Ok(self)
+            }
+        }
+    }
+
     fn add<E: ModelFailure>(
         &mut self,
-        doc_id: u32,
-        document: &Document,
-        asked: Asked,
-        tokens: &[Tokens],
+        waiting: Waiting<'_>,
         answers: Vec<Answered>,
     ) -> Result<(), RunError<E>> {
+        let Waiting {
+            doc_id,
+            document,
+            asked,
+            tokens,
+        } = waiting;
         let mut requests = Vec::with_capacity(asked.requests.len());
         for (index, ((request, tokens), answered)) in asked
             .requests
             .into_iter()
-            .zip(tokens)
+            .zip(&tokens)
             .zip(answers)
             .enumerate()
         {

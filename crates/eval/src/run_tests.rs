@@ -5,7 +5,7 @@ use std::pin::pin;
 use std::task::{Context, Poll, Waker};
 
 use crate::fake::FakeModel;
-use crate::plan::{Plan, plan, read, reuse_start};
+use crate::plan::{BATCH_ROWS, Plan, Schedule, plan};
 use crate::run::{RunError, RunOptions, TaskRun, run_task};
 use crate::task::{Source, Task};
 
@@ -19,8 +19,13 @@ metadata: {version: 1.0}
 ";
 
 fn task() -> Task {
+    task_of("")
+}
+
+/// Six documents; `more` stands at the end of each question.
+fn task_of(more: &str) -> Task {
     let documents: String = (0..6)
-        .map(|i| format!("{{\"q\": \"what is {i}\", \"options\": [\"one {i}\", \"two\", \"three\"], \"a\": {}}}\n", i % 3))
+        .map(|i| format!("{{\"q\": \"what is {i}{more}\", \"options\": [\"one {i}\", \"two\", \"three\"], \"a\": {}}}\n", i % 3))
         .collect();
     Task::from_files(
         Source {
@@ -51,12 +56,29 @@ fn run(
     now(run_task(model, &task(), options, &mut |_, _| {}))
 }
 
+/// Documents so long that each is asked alone.
+fn run_long(
+    model: &mut FakeModel,
+    options: &RunOptions,
+) -> Result<TaskRun, RunError<crate::fake::Stopped>> {
+    let task = task_of(&" and so on".repeat(200));
+    now(run_task(model, &task, options, &mut |_, _| {}))
+}
+
 #[test]
-fn a_document_is_one_call_with_all_its_choices() {
+fn a_long_document_is_one_call_with_all_its_choices() {
+    let mut model = FakeModel::new();
+    run_long(&mut model, &RunOptions::default()).unwrap();
+    let counts: Vec<usize> = model.asked.iter().map(Vec::len).collect();
+    assert_eq!(counts, [3; 6]);
+}
+
+#[test]
+fn short_documents_are_one_call() {
     let mut model = FakeModel::new();
     let run = run(&mut model, &RunOptions::default()).unwrap();
-    assert_eq!(model.asked.len(), 6);
-    assert_eq!(model.asked[0].len(), 3);
+    assert_eq!(model.asked.len(), 1);
+    assert_eq!(model.asked[0].len(), 6 * 3);
     let first = &model.asked[0][0];
     assert_eq!(
         model.decode(&first.context),
@@ -154,7 +176,7 @@ fn a_cancelled_run_keeps_what_was_finished() {
         calls_left: 2,
         ..FakeModel::new()
     };
-    let error = run(&mut model, &RunOptions::default()).unwrap_err();
+    let error = run_long(&mut model, &RunOptions::default()).unwrap_err();
     assert_eq!(error.to_string(), "stopped after 2 of 6 documents");
     let RunError::Cancelled { run } = error else {
         panic!("{error}")
@@ -224,12 +246,11 @@ fn a_plan_counts_what_a_run_asks_and_an_engine_computes() {
             .iter()
             .map(|document| u64::from(document.tokens_asked))
             .sum();
-        let mut previous = Vec::new();
-        let mut computed = 0;
-        for pair in model.asked.iter().flatten() {
-            let tokens = read(pair);
-            computed += (tokens.len() - reuse_start(&previous, pair)) as u64;
-            previous = tokens;
+        let (mut path, mut computed) = (Vec::new(), 0);
+        for pairs in &model.asked {
+            let schedule = Schedule::new(&path, pairs, BATCH_ROWS);
+            computed += schedule.tokens() as u64;
+            path = schedule.path;
         }
         assert_eq!(
             planned,
@@ -244,4 +265,47 @@ fn a_plan_counts_what_a_run_asks_and_an_engine_computes() {
             "choices share their prompt: {computed} of {asked}"
         );
     }
+}
+
+/// Four choices after a question of 60 words, with 25 examples of as many words before it.
+fn arc_shaped(same_examples: bool) -> (u64, u64) {
+    let words = |i: usize| {
+        (0..50)
+            .map(|j| format!(" w{}", (i * 7919 + j * 31) % 997))
+            .collect::<String>()
+    };
+    let document = |i: usize| {
+        format!(
+            "{{\"q\": \"{i}{}\", \"options\": [\"one {i} a b\", \"two c d\", \"three e\", \"four f g\"], \"a\": {}}}",
+            words(i),
+            i % 4
+        )
+    };
+    let documents = |range: std::ops::Range<usize>| range.map(document).collect::<Vec<_>>();
+    let config = match same_examples {
+        true => format!(
+            "fewshot_config: {{sampler: first_n, samples: [{}]}}\n",
+            documents(60..85).join(", ")
+        ),
+        false => String::new(),
+    };
+    let yaml = format!("{TASK}num_fewshot: 25\n{config}");
+    let documents = documents(0..60).join("\n");
+    let source = |name, text| Source { name, text };
+    let task =
+        Task::from_files(source("t.yaml", &yaml), source("d.jsonl", &documents), None).unwrap();
+    let plan = plan(&FakeModel::new(), &task, &RunOptions::default()).unwrap();
+    (plan.tokens_asked, plan.tokens_computed)
+}
+
+#[test]
+fn examples_that_are_the_same_for_all_documents_are_computed_once() {
+    let (asked, computed) = arc_shaped(true);
+    assert!(computed * 20 <= asked, "{computed} of {asked}");
+}
+
+#[test]
+fn examples_drawn_for_each_document_are_computed_once_for_its_choices() {
+    let (asked, computed) = arc_shaped(false);
+    assert!(computed * 7 <= asked * 2, "{computed} of {asked}");
 }

@@ -1,7 +1,11 @@
 //! The operations: one trait for both backends, and a function each that checks shapes once.
 //!
-//! `rows` is the number of tokens at work. Caches are `[positions, kv_heads · head_dim]`, one tensor for keys and one for
+//! `rows` is the number of tokens at work. Caches are `[places, kv_heads · head_dim]`, one tensor for keys and one for
 //! values per layer, written in place.
+//!
+//! Rows may branch: `tree [rows, 3]` holds of each row its position in its sequence, its `path` and its `end`. A row sees the
+//! first `path` places of the cache, and of the rows `j` up to itself those whose `end` is larger than its own index: `end` is
+//! one past the last row that continues it. The rows stand in the cache from place `base` on.
 
 use burn::backend::{
     Backend, Dispatch, backend_extension,
@@ -38,7 +42,7 @@ pub trait LanguageOps: Backend {
         x: FloatTensor<Self>,
         cos: FloatTensor<Self>,
         sin: FloatTensor<Self>,
-        position: usize,
+        tree: IntTensor<Self>,
         head_dim: usize,
     ) -> FloatTensor<Self>;
     /// See [`kv_write`].
@@ -52,13 +56,18 @@ pub trait LanguageOps: Backend {
         q: FloatTensor<Self>,
         keys: FloatTensor<Self>,
         values: FloatTensor<Self>,
-        position: usize,
+        tree: IntTensor<Self>,
+        base: usize,
         head_dim: usize,
     ) -> FloatTensor<Self>;
     /// See [`swiglu`].
     fn swiglu(gate: FloatTensor<Self>, up: FloatTensor<Self>) -> FloatTensor<Self>;
     /// See [`score`].
-    fn score(logits: FloatTensor<Self>, targets: IntTensor<Self>) -> FloatTensor<Self>;
+    fn score(
+        logits: FloatTensor<Self>,
+        rows: IntTensor<Self>,
+        targets: IntTensor<Self>,
+    ) -> FloatTensor<Self>;
 }
 
 /// Rows of the embedding table: `tokens [rows]` → `[rows, k]`, dequantised. Every token must be below `table.n`.
@@ -94,30 +103,29 @@ pub fn matmul(x: Tensor<2>, weight: &Weight) -> Tensor<2> {
     ))
 }
 
-/// Rotary embedding of interleaved pairs, the order of GGUF's llama weights: `x [rows, heads · head_dim]`, row `i` stands at
-/// `position + i`. `cos` and `sin` are `[positions, pairs]`; dimensions of a head beyond `2 · pairs` pass unchanged.
+/// Rotary embedding of interleaved pairs, the order of GGUF's llama weights: `x [rows, heads · head_dim]`, each row at its
+/// position in `tree [rows, 3]`. `cos` and `sin` are `[positions, pairs]`, with more positions than any row's; dimensions of a
+/// head beyond `2 · pairs` pass unchanged.
 pub fn rope(
     x: Tensor<2>,
     cos: Tensor<2>,
     sin: Tensor<2>,
-    position: usize,
+    tree: Tensor<2, Int>,
     head_dim: usize,
 ) -> Tensor<2> {
-    let ([rows, width], [positions, pairs]) = (x.dims(), cos.dims());
-    assert!(
-        width.is_multiple_of(head_dim) && 2 * pairs <= head_dim && position + rows <= positions
-    );
-    assert_eq!(cos.dims(), sin.dims());
+    let ([rows, width], [_, pairs]) = (x.dims(), cos.dims());
+    assert!(width.is_multiple_of(head_dim) && 2 * pairs <= head_dim);
+    assert_eq!((cos.dims(), tree.dims()), (sin.dims(), [rows, 3]));
     Tensor::from_dispatch(<Dispatch as LanguageOps>::rope(
         x.into_dispatch(),
         cos.into_dispatch(),
         sin.into_dispatch(),
-        position,
+        tree.into_dispatch(),
         head_dim,
     ))
 }
 
-/// Writes `rows [rows, width]` into `cache [positions, width]` from row `position` on, in place, and gives the cache back.
+/// Writes `rows [rows, width]` into `cache [places, width]` from place `place` on, in place, and gives the cache back.
 ///
 /// Takes the cache by value: as long as the caller keeps no other handle nothing is copied.
 pub fn kv_write(cache: Tensor<2>, rows: Tensor<2>, position: usize) -> Tensor<2> {
@@ -130,30 +138,33 @@ pub fn kv_write(cache: Tensor<2>, rows: Tensor<2>, position: usize) -> Tensor<2>
     ))
 }
 
-/// Causal grouped-query attention: `q [rows, heads · head_dim]`, caches `[positions, kv_heads · head_dim]` → like `q`.
+/// Grouped-query attention: `q [rows, heads · head_dim]`, caches `[places, kv_heads · head_dim]` → like `q`.
 ///
-/// Row `i` sees positions `0 ..= position + i`; query head `h` reads key head `h · kv_heads / heads`; scores are scaled by
+/// Rows see what `tree [rows, 3]` says, in the order of positions; they are in the caches already, from place `base` on, and no
+/// `path` is longer than that. Query head `h` reads key head `h · kv_heads / heads`; scores are scaled by
 /// `1 / sqrt(head_dim)`.
 pub fn attention(
     q: Tensor<2>,
     keys: Tensor<2>,
     values: Tensor<2>,
-    position: usize,
+    tree: Tensor<2, Int>,
+    base: usize,
     head_dim: usize,
 ) -> Tensor<2> {
-    let ([rows, width], [positions, kv_width]) = (q.dims(), keys.dims());
+    let ([rows, width], [places, kv_width]) = (q.dims(), keys.dims());
     assert!(
         head_dim.is_multiple_of(4)
             && width.is_multiple_of(head_dim)
             && kv_width.is_multiple_of(head_dim)
     );
-    assert!(width.is_multiple_of(kv_width) && position + rows <= positions);
-    assert_eq!(keys.dims(), values.dims());
+    assert!(width.is_multiple_of(kv_width) && base + rows <= places);
+    assert_eq!((keys.dims(), tree.dims()), (values.dims(), [rows, 3]));
     Tensor::from_dispatch(<Dispatch as LanguageOps>::attention(
         q.into_dispatch(),
         keys.into_dispatch(),
         values.into_dispatch(),
-        position,
+        tree.into_dispatch(),
+        base,
         head_dim,
     ))
 }
@@ -167,13 +178,15 @@ pub fn swiglu(gate: Tensor<2>, up: Tensor<2>) -> Tensor<2> {
     ))
 }
 
-/// What scoring needs of `logits [rows, vocab]`, without reading them back: `[rows, 2]` with the natural log-probability of
-/// `targets [rows]`, and the index of the largest logit (the first of equals; exact in f32 below 2²⁴).
-pub fn score(logits: Tensor<2>, targets: Tensor<1, Int>) -> Tensor<2> {
-    assert_eq!(logits.dims()[0], targets.dims()[0]);
+/// What scoring needs of `logits [rows, vocab]`, without reading them back: for each of `targets [count]`, read off the row of
+/// the same place in `rows [count]`, `[count, 2]` with its natural log-probability, and the index of the row's largest logit (the
+/// first of equals; exact in f32 below 2²⁴).
+pub fn score(logits: Tensor<2>, rows: Tensor<1, Int>, targets: Tensor<1, Int>) -> Tensor<2> {
+    assert_eq!(rows.dims(), targets.dims());
     assert!(logits.dims()[1] < 1 << 24);
     Tensor::from_dispatch(<Dispatch as LanguageOps>::score(
         logits.into_dispatch(),
+        rows.into_dispatch(),
         targets.into_dispatch(),
     ))
 }

@@ -52,6 +52,18 @@ fn ints(values: &[i32], processor: &Processor) -> Tensor<1, Int> {
     )
 }
 
+/// A tree of (position, path, end).
+fn tree(rows: &[[i32; 3]], processor: &Processor) -> Tensor<2, Int> {
+    ints(rows.as_flattened(), processor).reshape([rows.len(), 3])
+}
+
+/// Rows that follow each other after `base` places.
+fn line(base: usize, rows: usize) -> Vec<[i32; 3]> {
+    (0..rows)
+        .map(|row| [(base + row) as i32, base as i32, rows as i32])
+        .collect()
+}
+
 fn read<const D: usize>(tensor: Tensor<D>) -> Vec<f32> {
     pollster::block_on(tensor.into_data_async())
         .expect("read")
@@ -194,7 +206,7 @@ fn rms_norm_divides_by_the_root_of_the_mean_square() {
 #[test]
 fn rope_turns_pairs_by_the_position_and_leaves_the_rest() {
     on_every_lane(|processor| {
-        let (rows, heads, head_dim, pairs, position) = (2, 3, 8, 3, 4);
+        let (rows, heads, head_dim, pairs) = (2, 3, 8, 3);
         let angles: Vec<f32> = noise(10 * pairs, 3).iter().map(|x| x * 3.0).collect();
         let table = |f: fn(f32) -> f32| {
             tensor(
@@ -208,13 +220,13 @@ fn rope_turns_pairs_by_the_position_and_leaves_the_rest() {
             tensor(&x, [rows, heads * head_dim], processor),
             table(f32::cos),
             table(f32::sin),
-            position,
+            tree(&[[7, 0, 1], [4, 0, 2]], processor),
             head_dim,
         ));
         let mut want: Vec<f64> = x.iter().map(|x| f64::from(*x)).collect();
         for (i, head) in want.chunks_mut(head_dim).enumerate() {
             for pair in 0..pairs {
-                let angle = f64::from(angles[(position + i / heads) * pairs + pair]);
+                let angle = f64::from(angles[[7, 4][i / heads] * pairs + pair]);
                 let (a, b) = (head[2 * pair], head[2 * pair + 1]);
                 head[2 * pair] = a * angle.cos() - b * angle.sin();
                 head[2 * pair + 1] = a * angle.sin() + b * angle.cos();
@@ -249,53 +261,132 @@ fn another_handle_to_the_cache_does_not_see_the_write() {
     });
 }
 
+/// Attention as plainly as it can be written: `seen` are the places each row sees.
+fn plain_attention(
+    [q, keys, values]: [&[f32]; 3],
+    [heads, kv_heads, head_dim]: [usize; 3],
+    seen: &[Vec<usize>],
+) -> Vec<f64> {
+    let (width, kv_width) = (heads * head_dim, kv_heads * head_dim);
+    let mut out = Vec::new();
+    for (q, seen) in q.chunks(width).zip(seen) {
+        for (head, q) in q.chunks(head_dim).enumerate() {
+            let at = head * kv_heads / heads * head_dim;
+            let weight = |p: &usize| {
+                let key = &keys[p * kv_width + at..][..head_dim];
+                let dot: f64 = q
+                    .iter()
+                    .zip(key)
+                    .map(|(q, k)| f64::from(*q) * f64::from(*k))
+                    .sum();
+                (dot / (head_dim as f64).sqrt()).exp()
+            };
+            let weights: Vec<f64> = seen.iter().map(weight).collect();
+            let total: f64 = weights.iter().sum();
+            out.extend((0..head_dim).map(|d| {
+                let value = |p: &usize| f64::from(values[p * kv_width + at + d]);
+                let sum: f64 = weights.iter().zip(seen).map(|(w, p)| w * value(p)).sum();
+                sum / total
+            }));
+        }
+    }
+    out
+}
+
+/// Runs attention over random tensors and compares; gives `q`, keys, values and the result.
+fn check_attention(
+    shape: [usize; 3],
+    base: usize,
+    rows: &[[i32; 3]],
+    processor: &Processor,
+) -> [Vec<f32>; 4] {
+    let [heads, kv_heads, head_dim] = shape;
+    let (width, kv_width, places) = (heads * head_dim, kv_heads * head_dim, base + rows.len() + 3);
+    let q = noise(rows.len() * width, 1);
+    let (keys, values) = (noise(places * kv_width, 2), noise(places * kv_width, 3));
+    let got = read(ops::attention(
+        tensor(&q, [rows.len(), width], processor),
+        tensor(&keys, [places, kv_width], processor),
+        tensor(&values, [places, kv_width], processor),
+        tree(rows, processor),
+        base,
+        head_dim,
+    ));
+    let seen: Vec<Vec<usize>> = (0..rows.len())
+        .map(|row| {
+            let above = (0..=row).filter(|&other| rows[other][2] > row as i32);
+            (0..rows[row][1] as usize)
+                .chain(above.map(|other| base + other))
+                .collect()
+        })
+        .collect();
+    assert_close(
+        &got,
+        &plain_attention([&q, &keys, &values], shape, &seen),
+        1.0,
+    );
+    [q, keys, values, got]
+}
+
+/// Three branches after 20 places, one of them leaving 7 places earlier, with a branch of its own in the second.
+const BRANCHES: [[i32; 3]; 9] = [
+    [20, 20, 3],
+    [21, 20, 2],
+    [21, 20, 3],
+    [13, 13, 9],
+    [14, 13, 7],
+    [15, 13, 6],
+    [15, 13, 7],
+    [14, 13, 9],
+    [15, 13, 9],
+];
+
 #[test]
 fn attention_is_causal_grouped_and_normalised() {
     on_every_lane(|processor| {
         // Past 64 and 128 positions the GPU lane begins new tiles; 80 dimensions are more than its threads.
-        for (rows, heads, kv_heads, head_dim, position) in
-            [(3, 4, 2, 16, 0), (2, 9, 3, 64, 130), (1, 2, 2, 80, 63)]
-        {
-            let (width, kv_width, positions) =
-                (heads * head_dim, kv_heads * head_dim, position + rows + 3);
-            let q = noise(rows * width, 1);
-            let (keys, values) = (
-                noise(positions * kv_width, 2),
-                noise(positions * kv_width, 3),
-            );
-            let got = read(ops::attention(
-                tensor(&q, [rows, width], processor),
-                tensor(&keys, [positions, kv_width], processor),
-                tensor(&values, [positions, kv_width], processor),
-                position,
-                head_dim,
-            ));
-            let mut want = Vec::new();
-            for (row, q) in q.chunks(width).enumerate() {
-                for (head, q) in q.chunks(head_dim).enumerate() {
-                    let at = head * kv_heads / heads * head_dim;
-                    let weights: Vec<f64> = (0..=position + row)
-                        .map(|p| {
-                            let dot: f64 = (0..head_dim)
-                                .map(|d| f64::from(q[d]) * f64::from(keys[p * kv_width + at + d]))
-                                .sum();
-                            (dot / (head_dim as f64).sqrt()).exp()
-                        })
-                        .collect();
-                    let total: f64 = weights.iter().sum();
-                    want.extend((0..head_dim).map(|d| {
-                        let sum: f64 = weights
-                            .iter()
-                            .enumerate()
-                            .map(|(p, w)| w * f64::from(values[p * kv_width + at + d]))
-                            .sum();
-                        sum / total
-                    }));
-                }
-            }
-            assert_close(&got, &want, 1.0);
+        for (rows, shape, base) in [
+            (3, [4, 2, 16], 0),
+            (2, [9, 3, 64], 130),
+            (1, [2, 2, 80], 63),
+            (40, [6, 2, 64], 5),
+            (18, [5, 1, 36], 30),
+        ] {
+            check_attention(shape, base, &line(base, rows), processor);
         }
     });
+}
+
+#[test]
+fn a_row_sees_its_own_branch_alone() {
+    on_every_lane(|processor| {
+        check_attention([9, 3, 64], 20, &BRANCHES, processor);
+        // Branches of which a whole tile is not seen.
+        let far: Vec<[i32; 3]> = (0..150).map(|row| [5, 5, row + 1]).collect();
+        check_attention([2, 1, 32], 5, &far, processor);
+    });
+}
+
+#[test]
+fn on_the_cpu_a_branch_gives_the_bits_of_a_line() {
+    let processor = Processor::Cpu(Device::flex());
+    let [q, keys, values, got] = check_attention([9, 3, 64], 20, &BRANCHES, &processor);
+    // The last row: 13 places, then rows 3, 7 and 8 of the batch.
+    let line_of = |rows: &[f32]| {
+        let places = (0..13).chain([23, 27, 28]);
+        places
+            .flat_map(|place| rows[place * 192..][..192].to_vec())
+            .collect::<Vec<f32>>()
+    };
+    let alone = read(ops::attention(
+        tensor(&q[8 * 576..], [1, 576], &processor),
+        tensor(&line_of(&keys), [16, 192], &processor),
+        tensor(&line_of(&values), [16, 192], &processor),
+        tree(&line(15, 1), &processor),
+        15,
+        64,
+    ));
+    assert_eq!(alone, got[8 * 576..]);
 }
 
 #[test]
@@ -327,14 +418,16 @@ fn score_gives_log_probability_and_the_first_largest() {
         (logits[300], logits[45], logits[vocab + 460]) = (9.0, 9.0, 9.0);
         let got = read(ops::score(
             tensor(&logits, [2, vocab], processor),
-            ints(&[3, 460], processor),
+            ints(&[0, 1, 1], processor),
+            ints(&[3, 460, 7], processor),
         ));
         let logprob = |row: usize, target: usize| {
             let row = &logits[row * vocab..][..vocab];
             f64::from(row[target]) - row.iter().map(|x| f64::from(*x).exp()).sum::<f64>().ln()
         };
-        assert_eq!([got[1], got[3]], [45.0, 460.0]);
-        assert_close(&[got[0], got[2]], &[logprob(0, 3), logprob(1, 460)], 1.0);
+        assert_eq!([got[1], got[3], got[5]], [45.0, 460.0, 460.0]);
+        let want = [logprob(0, 3), logprob(1, 460), logprob(1, 7)];
+        assert_close(&[got[0], got[2], got[4]], &want, 1.0);
     });
 }
 

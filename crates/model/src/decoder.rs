@@ -5,6 +5,7 @@
 
 use burn::tensor::{DType, Int, Tensor, TensorData};
 use jeoul_checkpoint::{ByteSource, Checkpoint, Config};
+use jeoul_eval::plan::{Batch, Scored};
 use jeoul_kernels::{Processor, Weight, ops};
 
 use crate::{ModelError, Pace, weights::Loader};
@@ -33,21 +34,21 @@ struct Layer {
     down: Weight,
 }
 
-/// Keys and values of all positions read so far, and the angles of the positions there is room for.
+/// Keys and values of the path and of one batch behind it, and the angles of all positions.
 pub struct Cache {
-    /// Per layer `[positions, kv_heads · head_dim]`. An `Option`, to be taken while the operation writes in place:
+    /// Per layer `[places, kv_heads · head_dim]`. An `Option`, to be taken while the operation writes in place:
     /// a second handle would make it copy.
     layers: Vec<Option<[Tensor<2>; 2]>>,
-    /// `[positions, pairs]`.
+    /// `[places, pairs]`: no position is beyond its place.
     cos: Tensor<2>,
     sin: Tensor<2>,
-    positions: usize,
+    places: usize,
 }
 
 impl Cache {
-    /// Positions there is room for.
-    pub fn positions(&self) -> usize {
-        self.positions
+    /// Tokens there is room for.
+    pub fn places(&self) -> usize {
+        self.places
     }
 }
 
@@ -101,16 +102,16 @@ impl Decoder {
         })
     }
 
-    /// An empty cache with room for `positions` tokens.
-    pub fn cache(&self, positions: usize) -> Cache {
+    /// An empty cache with room for `places` tokens.
+    pub fn cache(&self, places: usize) -> Cache {
         let device = (self.processor.device(), DType::F32);
         let width = self.config.kv_heads * self.config.head_dim;
-        let layer = || Some([0, 1].map(|_| Tensor::zeros([positions, width], device)));
-        let angles = angles(&self.frequencies, positions);
+        let layer = || Some([0, 1].map(|_| Tensor::zeros([places, width], device)));
+        let angles = angles(&self.frequencies, places);
         let table = |f: fn(f64) -> f64| {
             let values: Vec<f32> = angles.iter().map(|&angle| f(angle) as f32).collect();
             Tensor::from_data(
-                TensorData::new(values, [positions, self.frequencies.len()]),
+                TensorData::new(values, [places, self.frequencies.len()]),
                 device,
             )
         };
@@ -120,30 +121,42 @@ impl Decoder {
             layers: self.layers.iter().map(|_| layer()).collect(),
             cos,
             sin,
-            positions,
+            places,
         }
     }
 
-    /// Runs `tokens`, the first of which stands at `position`, and gives the last layer's output, `[rows, d]`.
-    /// The cache must hold all positions before; it then holds these too.
+    /// Computes a batch and gives the last layer's output, `[rows, d]`. The cache must hold the path before `batch.base`;
+    /// [`Self::keep`] must follow before the next batch.
     ///
     /// # Panics
-    /// If the cache has no room: callers check, where the request can be named.
-    pub fn forward(&self, tokens: &[u32], position: usize, cache: &mut Cache) -> Tensor<2> {
-        assert!(position + tokens.len() <= cache.positions);
+    /// If the cache has no room: callers see to it.
+    pub fn forward(&self, batch: &Batch, cache: &mut Cache) -> Tensor<2> {
+        let rows = batch.rows.len();
+        assert!(batch.base + rows <= cache.places);
         let (head_dim, epsilon) = (self.config.head_dim, self.config.rms_epsilon);
-        let mut x = ops::embed(self.ints(tokens), &self.embedding);
+        let tokens: Vec<u32> = batch.rows.iter().map(|row| row.token).collect();
+        let tree: Vec<u32> = batch
+            .rows
+            .iter()
+            .flat_map(|row| [row.position, row.path, row.end].map(|at| at as u32))
+            .collect();
+        let tree = self.ints(&tree).reshape([rows, 3]);
+        let mut x = ops::embed(self.ints(&tokens), &self.embedding);
         for (layer, kv) in self.layers.iter().zip(&mut cache.layers) {
             let normed = ops::rms_norm(x.clone(), layer.attention_norm.clone(), epsilon);
-            let turn = |x| ops::rope(x, cache.cos.clone(), cache.sin.clone(), position, head_dim);
+            let turn = |x| {
+                let (cos, sin) = (cache.cos.clone(), cache.sin.clone());
+                ops::rope(x, cos, sin, tree.clone(), head_dim)
+            };
             let query = turn(ops::matmul(normed.clone(), &layer.query));
             let key = turn(ops::matmul(normed.clone(), &layer.key));
             let value = ops::matmul(normed, &layer.value);
 
             let [keys, values] = kv.take().expect("given back below");
-            let keys = ops::kv_write(keys, key, position);
-            let values = ops::kv_write(values, value, position);
-            let seen = ops::attention(query, keys.clone(), values.clone(), position, head_dim);
+            let keys = ops::kv_write(keys, key, batch.base);
+            let values = ops::kv_write(values, value, batch.base);
+            let (k, v) = (keys.clone(), values.clone());
+            let seen = ops::attention(query, k, v, tree.clone(), batch.base, head_dim);
             *kv = Some([keys, values]);
             x = x + ops::matmul(seen, &layer.output);
 
@@ -157,9 +170,37 @@ impl Decoder {
         x
     }
 
-    /// Log-probability of each target and the most probable token, `[rows, 2]`, from [`Self::forward`]'s output.
-    pub fn score(&self, x: Tensor<2>, targets: &[u32]) -> Tensor<2> {
-        ops::score(self.logits(x), self.ints(targets))
+    /// Moves the rows of `batch` that live on to their places behind the path that does.
+    pub fn keep(&self, batch: &Batch, cache: &mut Cache) {
+        let keep = &batch.keep;
+        let place = |row: usize| batch.base + keep.rows[row];
+        if (0..keep.rows.len()).all(|row| place(row) == keep.path + row) {
+            return;
+        }
+        let places: Vec<u32> = (0..keep.rows.len()).map(|row| place(row) as u32).collect();
+        let places = self.ints(&places);
+        for layer in &mut cache.layers {
+            let moved = layer.take().expect("given back below").map(|cache| {
+                let rows = cache.clone().select(0, places.clone());
+                ops::kv_write(cache, rows, keep.path)
+            });
+            *layer = Some(moved);
+        }
+    }
+
+    /// Log-probability of each target of `scored` and the most probable token in its place, `[scored, 2]`, from
+    /// [`Self::forward`]'s output. Only rows that are asked for go through the head.
+    pub fn score(&self, x: Tensor<2>, scored: &[Scored]) -> Tensor<2> {
+        let mut rows: Vec<u32> = scored.iter().map(|scored| scored.row as u32).collect();
+        rows.dedup(); // they ascend
+        let among = |row: usize| rows.partition_point(|&other| (other as usize) < row) as u32;
+        let places: Vec<u32> = scored.iter().map(|scored| among(scored.row)).collect();
+        let targets: Vec<u32> = scored.iter().map(|scored| scored.target).collect();
+        let x = match rows.len() == x.dims()[0] {
+            true => x,
+            false => x.select(0, self.ints(&rows)),
+        };
+        ops::score(self.logits(x), self.ints(&places), self.ints(&targets))
     }
 
     /// Logits `[rows, vocab]` from [`Self::forward`]'s output.

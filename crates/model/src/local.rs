@@ -1,22 +1,18 @@
 //! A loaded checkpoint: answers requests, computing what their beginnings share once.
 
-use std::ops::Range;
-
 use burn::tensor::Tensor;
 use jeoul_checkpoint::{ByteSource, ChatMessage, ChatTemplate, Checkpoint, Tokenizer};
 use jeoul_eval::model::{
     GenerateRequest, Generation, LanguageModel, Loglikelihood, Message, TokenPair,
 };
-use jeoul_eval::plan::{read, reuse_start};
+use jeoul_eval::plan::{BATCH_ROWS, Batch, Schedule, read};
 
 use crate::decoder::{Cache, Decoder};
 use crate::reference::Reference;
 use crate::{Lane, ModelError, Pace, Step, device};
 
-/// Tokens computed between two steps of the pace: a fraction of a second on one slow thread.
-const CHUNK_TOKENS: usize = 32;
-/// Positions of the first cache; it doubles when a request needs more.
-const CACHE_POSITIONS_MIN: usize = 512;
+/// Places of the first cache; it doubles when requests need more.
+const CACHE_PLACES_MIN: usize = 1024;
 
 /// A checkpoint on a lane.
 pub struct LocalModel {
@@ -27,6 +23,7 @@ pub struct LocalModel {
     lane: Lane,
     network: Network,
     pace: Pace,
+    batch_rows: usize,
     tokens_computed: u64,
 }
 
@@ -35,12 +32,12 @@ enum Network {
     Reference(Box<Reference>),
 }
 
-/// A decoder with the sequence it read last.
+/// A decoder with the path it read last.
 struct Fast {
     decoder: Decoder,
     cache: Cache,
-    /// Tokens whose keys and values the cache holds.
-    read: Vec<u32>,
+    /// Tokens whose keys and values the cache holds, from its first place on.
+    path: Vec<u32>,
 }
 
 impl LocalModel {
@@ -57,12 +54,11 @@ impl LocalModel {
             )),
             Lane::Cpu | Lane::Gpu => {
                 let decoder = Decoder::load(&checkpoint, processor, &mut pace).await?;
-                let positions = CACHE_POSITIONS_MIN.min(checkpoint.config().context_length);
-                let cache = decoder.cache(positions);
+                let cache = decoder.cache(CACHE_PLACES_MIN);
                 Network::Fast(Box::new(Fast {
                     decoder,
                     cache,
-                    read: Vec::new(),
+                    path: Vec::new(),
                 }))
             }
         };
@@ -80,6 +76,7 @@ impl LocalModel {
             lane,
             network,
             pace,
+            batch_rows: BATCH_ROWS,
             tokens_computed: 0,
         })
     }
@@ -87,6 +84,11 @@ impl LocalModel {
     /// The lane it was loaded on.
     pub fn lane(&self) -> Lane {
         self.lane
+    }
+
+    /// Sets how many tokens are computed at once, at least 1. On the CPU lane no result depends on it.
+    pub fn set_batch_rows(&mut self, rows: usize) {
+        self.batch_rows = rows.max(1);
     }
 
     /// Tokens that went through the network since it was loaded.
@@ -145,17 +147,17 @@ impl LocalModel {
         })
     }
 
-    /// Makes room for a sequence that will grow to `positions`; otherwise it would be computed anew on the way.
-    pub(crate) fn reserve(&mut self, positions: usize) {
+    /// Makes room for a sequence that will grow to `tokens`; otherwise it would be computed anew on the way.
+    pub(crate) fn reserve(&mut self, tokens: usize) {
         if let Network::Fast(fast) = &mut self.network {
-            fast.reserve(positions, self.context_length);
+            fast.reserve(tokens + self.batch_rows);
         }
     }
 
     /// The most probable token after `tokens`, the first of equals.
     pub(crate) async fn most_probable(&mut self, tokens: &[u32]) -> Result<u32, ModelError> {
-        let outcomes = self.outcomes(0, &any_after(tokens)).await?;
-        Ok(outcomes.first().map_or(0, |outcome| outcome.best))
+        let outcomes = self.outcomes(&[any_after(tokens)]).await?;
+        Ok(outcomes.concat().first().map_or(0, |outcome| outcome.best))
     }
 
     /// Logits `[vocab]` after `tokens`, all of them numbers.
@@ -169,66 +171,71 @@ impl LocalModel {
     }
 
     async fn compute_logits(&mut self, tokens: &[u32]) -> Result<Vec<f32>, Failure> {
+        let mut logits = None;
+        let count = &mut self.tokens_computed;
         match &mut self.network {
             Network::Fast(fast) => {
-                fast.logits(
-                    tokens,
-                    self.context_length,
-                    &mut self.pace,
-                    &mut self.tokens_computed,
-                )
-                .await
+                let keep = |decoder: &Decoder, x: Tensor<2>, batch: &Batch| {
+                    let scored = batch.scored.last().expect("called for batches with some");
+                    logits = Some(decoder.logits(x.narrow(0, scored.row, 1)));
+                };
+                let pairs = [any_after(tokens)];
+                fast.compute(&pairs, self.batch_rows, &mut self.pace, count, keep)
+                    .await?;
             }
             Network::Reference(reference) => {
-                self.tokens_computed += tokens.len() as u64;
-                self.pace
-                    .step(Step::Computed {
-                        tokens: self.tokens_computed,
-                    })
-                    .await?;
-                values(reference.logits(tokens, tokens.len() - 1)).await
+                *count += tokens.len() as u64;
+                self.pace.step(Step::Computed { tokens: *count }).await?;
+                logits = Some(reference.logits(tokens, tokens.len() - 1));
             }
+        }
+        match logits {
+            Some(logits) => values(logits).await,
+            None => Ok(Vec::new()),
         }
     }
 
-    /// One request: per continuation token its log-probability and the token that was most probable in its place.
+    /// Per request and continuation token its log-probability and the token that was most probable in its place.
     pub(crate) async fn outcomes(
         &mut self,
-        request: usize,
-        pair: &TokenPair,
-    ) -> Result<Vec<Outcome>, ModelError> {
-        self.check(request, pair)?;
-        let outcomes = match &mut self.network {
+        pairs: &[TokenPair],
+    ) -> Result<Vec<Vec<Outcome>>, ModelError> {
+        for (request, pair) in pairs.iter().enumerate() {
+            self.check(request, pair)?;
+        }
+        let computed = self.compute_outcomes(pairs).await;
+        let outcomes = computed.map_err(|failure| failure.on(self.lane))?;
+        for (request, outcomes) in outcomes.iter().enumerate() {
+            let none =
+                |outcome: &&Outcome| outcome.logprob.is_nan() || outcome.logprob > LARGEST_LOGPROB;
+            if let Some(outcome) = outcomes.iter().find(none) {
+                let found = outcome.logprob;
+                return Err(ModelError::NotAProbability { request, found });
+            }
+        }
+        Ok(outcomes)
+    }
+
+    async fn compute_outcomes(
+        &mut self,
+        pairs: &[TokenPair],
+    ) -> Result<Vec<Vec<Outcome>>, Failure> {
+        let count = &mut self.tokens_computed;
+        match &mut self.network {
             Network::Fast(fast) => {
-                fast.outcomes(
-                    pair,
-                    self.context_length,
-                    &mut self.pace,
-                    &mut self.tokens_computed,
-                )
-                .await
+                fast.outcomes(pairs, self.batch_rows, &mut self.pace, count)
+                    .await
             }
             Network::Reference(reference) => {
-                let tokens = read(pair);
-                self.tokens_computed += tokens.len() as u64;
-                self.pace
-                    .step(Step::Computed {
-                        tokens: self.tokens_computed,
-                    })
-                    .await?;
-                reference.outcomes(&tokens, pair).await
+                let mut outcomes = Vec::with_capacity(pairs.len());
+                for pair in pairs {
+                    let tokens = read(pair);
+                    *count += tokens.len() as u64;
+                    self.pace.step(Step::Computed { tokens: *count }).await?;
+                    outcomes.push(reference.outcomes(&tokens, pair).await?);
+                }
+                Ok(outcomes)
             }
-        };
-        let outcomes = outcomes.map_err(|failure| failure.on(self.lane))?;
-        match outcomes
-            .iter()
-            .find(|outcome| outcome.logprob.is_nan() || outcome.logprob > LARGEST_LOGPROB)
-        {
-            Some(outcome) => Err(ModelError::NotAProbability {
-                request,
-                found: outcome.logprob,
-            }),
-            None => Ok(outcomes),
         }
     }
 }
@@ -275,94 +282,74 @@ fn any_after(tokens: &[u32]) -> TokenPair {
 }
 
 impl Fast {
-    /// Makes room for `positions` tokens, forgetting all that was read if there is too little.
-    fn reserve(&mut self, positions: usize, context_length: usize) {
-        if positions > self.cache.positions() {
-            self.read.clear();
-            let positions = positions.next_power_of_two().min(context_length);
-            self.cache = self.decoder.cache(positions);
+    /// Makes room for `places` tokens, forgetting all that was read if there is too little.
+    fn reserve(&mut self, places: usize) {
+        if places > self.cache.places() {
+            self.path.clear();
+            self.cache = self.decoder.cache(places.next_power_of_two());
         }
     }
 
-    /// Reads what is not kept of `pair`, and gives `scored` the outputs `[rows, d]` that a range of its continuation's tokens
-    /// is scored by, in order.
-    async fn read_pair(
+    /// Computes what `pairs` need beyond the path, and gives `scored` the output `[rows, d]` of each batch off which something
+    /// is read, before the next one is computed.
+    async fn compute(
         &mut self,
-        pair: &TokenPair,
-        context_length: usize,
+        pairs: &[TokenPair],
+        batch_rows: usize,
         pace: &mut Pace,
         tokens_computed: &mut u64,
-        mut scored: impl FnMut(&Decoder, Tensor<2>, Range<usize>),
+        mut scored: impl FnMut(&Decoder, Tensor<2>, &Batch),
     ) -> Result<(), Failure> {
-        let tokens = read(pair);
-        self.reserve(tokens.len(), context_length);
-        self.read.truncate(reuse_start(&self.read, pair));
-        // Row `first_scored + i` of the outputs gives continuation token `i`.
-        let first_scored = pair.context.len() - 1;
-        while self.read.len() < tokens.len() {
-            let position = self.read.len();
-            let end = tokens.len().min(position + CHUNK_TOKENS);
-            let x = self
-                .decoder
-                .forward(&tokens[position..end], position, &mut self.cache);
-            self.read.extend(&tokens[position..end]);
-            if end > first_scored {
-                let from = position.max(first_scored);
-                scored(
-                    &self.decoder,
-                    x.narrow(0, from - position, end - from),
-                    from - first_scored..end - first_scored,
-                );
+        let longest = pairs.iter().map(|pair| read(pair).len()).max();
+        self.reserve(longest.unwrap_or(0) + batch_rows);
+        // Whoever stops on the way leaves an empty path.
+        let path = std::mem::take(&mut self.path);
+        let schedule = Schedule::new(&path, pairs, batch_rows);
+        for batch in &schedule.batches {
+            let x = self.decoder.forward(batch, &mut self.cache);
+            self.decoder.keep(batch, &mut self.cache);
+            if !batch.scored.is_empty() {
+                scored(&self.decoder, x, batch);
             }
-            *tokens_computed += (end - position) as u64;
+            *tokens_computed += batch.rows.len() as u64;
             pace.step(Step::Computed {
                 tokens: *tokens_computed,
             })
             .await?;
         }
+        self.path = schedule.path;
         Ok(())
     }
 
     async fn outcomes(
         &mut self,
-        pair: &TokenPair,
-        context_length: usize,
+        pairs: &[TokenPair],
+        batch_rows: usize,
         pace: &mut Pace,
         tokens_computed: &mut u64,
-    ) -> Result<Vec<Outcome>, Failure> {
+    ) -> Result<Vec<Vec<Outcome>>, Failure> {
         let mut scores = Vec::new();
-        let score = |decoder: &Decoder, x, range: Range<usize>| {
-            scores.push(decoder.score(x, &pair.continuation[range]));
+        let score = |decoder: &Decoder, x, batch: &Batch| {
+            scores.push((decoder.score(x, &batch.scored), batch.scored.clone()));
         };
-        self.read_pair(pair, context_length, pace, tokens_computed, score)
+        self.compute(pairs, batch_rows, pace, tokens_computed, score)
             .await?;
-        let mut outcomes = Vec::with_capacity(pair.continuation.len());
-        for score in scores {
+        let empty = Outcome {
+            logprob: f32::NAN,
+            best: 0,
+        };
+        let mut outcomes: Vec<Vec<Outcome>> = pairs
+            .iter()
+            .map(|pair| vec![empty; pair.continuation.len()])
+            .collect();
+        for (score, scored) in scores {
             let values = values(score).await?;
-            outcomes.extend(values.as_chunks().0.iter().map(|&[logprob, best]| Outcome {
-                logprob,
-                best: best as u32,
-            }));
+            for (&[logprob, best], scored) in values.as_chunks().0.iter().zip(&scored) {
+                let best = best as u32;
+                outcomes[scored.request][scored.index] = Outcome { logprob, best };
+            }
         }
         Ok(outcomes)
-    }
-
-    /// Logits `[vocab]` after `tokens`.
-    async fn logits(
-        &mut self,
-        tokens: &[u32],
-        context_length: usize,
-        pace: &mut Pace,
-        tokens_computed: &mut u64,
-    ) -> Result<Vec<f32>, Failure> {
-        let (pair, mut logits) = (any_after(tokens), None);
-        let keep = |decoder: &Decoder, x, _| logits = Some(decoder.logits(x));
-        self.read_pair(&pair, context_length, pace, tokens_computed, keep)
-            .await?;
-        match logits {
-            Some(logits) => values(logits).await,
-            None => Ok(Vec::new()),
-        }
     }
 }
 
@@ -420,18 +407,17 @@ impl LanguageModel for LocalModel {
         &mut self,
         requests: &[TokenPair],
     ) -> Result<Vec<Loglikelihood>, ModelError> {
-        let mut answers = Vec::with_capacity(requests.len());
-        for (request, pair) in requests.iter().enumerate() {
-            let outcomes = self.outcomes(request, pair).await?;
-            answers.push(Loglikelihood {
+        let outcomes = self.outcomes(requests).await?;
+        let answers = requests.iter().zip(outcomes);
+        Ok(answers
+            .map(|(pair, outcomes)| Loglikelihood {
                 token_logprobs: outcomes.iter().map(|outcome| outcome.logprob).collect(),
                 is_greedy: outcomes
                     .iter()
                     .zip(&pair.continuation)
                     .all(|(outcome, &token)| outcome.best == token),
-            });
-        }
-        Ok(answers)
+            })
+            .collect())
     }
 
     async fn generate(

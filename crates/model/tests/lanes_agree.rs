@@ -2,6 +2,7 @@
 
 use jeoul_checkpoint::{Checkpoint, FileSource};
 use jeoul_eval::model::{LanguageModel, Loglikelihood, TokenPair};
+use jeoul_eval::plan::Counter;
 use jeoul_model::{Lane, LocalModel, ModelError, Pace};
 
 const TINY: &str = "../../models/tiny.gguf";
@@ -24,7 +25,7 @@ fn pair(context: &str, continuation: &str, model: &LocalModel) -> TokenPair {
     }
 }
 
-/// Contexts below and above a chunk of 32 tokens, with shared and with different beginnings.
+/// Contexts short and long, with shared and with different beginnings.
 fn requests(model: &LocalModel) -> Vec<TokenPair> {
     let long = "A scale has two pans. What lies on one is weighed against the other. ".repeat(4);
     let mut pairs = Vec::new();
@@ -95,8 +96,34 @@ fn choices_of_one_document_compute_their_context_once() {
         .map(|choice| pair(context, choice, &model))
         .into();
     score(&mut model, &pairs);
-    // Every further choice recomputes one token: the one whose output scores its first.
-    assert_eq!(model.tokens_computed() as usize, pairs[0].context.len() + 2);
+    // One row scores the first token of all of them.
+    assert_eq!(model.tokens_computed() as usize, pairs[0].context.len());
+}
+
+#[test]
+fn answers_have_the_same_bits_in_batches_of_any_size() {
+    let mut model = load(Lane::Cpu);
+    // 210 requests: branches of many lengths, longer than a batch and shorter.
+    let requests: Vec<TokenPair> = (0..70)
+        .flat_map(|i: usize| {
+            let words = |from: usize, count: usize| -> String {
+                let word = |j| format!(" {}", (from * 7 + j * j * 3) % 50);
+                (0..count).map(word).collect()
+            };
+            let context = format!("Weigh:{}", words(i / 9, 3 + i % 20));
+            let model = &model;
+            [1, 2, 9].map(move |count| pair(&context, &words(i + count, count), model))
+        })
+        .collect();
+    assert_eq!(requests.len(), 210);
+    let mut counter = Counter::default();
+    counter.add(&requests);
+    let want = score(&mut model, &requests);
+    assert_eq!(model.tokens_computed(), counter.plan().tokens_computed);
+    for rows in [1, 7, 64, 1000] {
+        model.set_batch_rows(rows);
+        assert!(score(&mut model, &requests) == want, "batches of {rows}");
+    }
 }
 
 #[test]

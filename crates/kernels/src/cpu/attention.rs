@@ -234,17 +234,14 @@ fn weighted_sum<I: Isa>(
             let at = place as usize * cache.kv_width + from;
             let values = cache.values[at..][..PANELS * PANEL].as_chunks().0;
             let weight = isa.splat(weight);
-            for i in 0..PANELS / I::PANELS {
+            for (i, sum) in sums.iter_mut().enumerate().take(PANELS / I::PANELS) {
                 let first = i * I::PANELS;
                 let values = isa.load([&values[first], &values[first + I::PANELS - 1]]);
-                sums[i] = isa.add(sums[i], isa.mul(weight, values));
+                *sum = isa.add(*sum, isa.mul(weight, values));
             }
         }
-        for i in 0..PANELS / I::PANELS {
-            isa.store(
-                sums[i],
-                &mut out[i * I::PANELS * PANEL..][..I::PANELS * PANEL],
-            );
+        for (sum, out) in sums.iter().zip(out.chunks_exact_mut(I::PANELS * PANEL)) {
+            isa.store(*sum, out);
         }
         for out in out {
             *out /= total;

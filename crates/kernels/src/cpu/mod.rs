@@ -44,6 +44,32 @@ fn dims(tensor: &FlexTensor) -> [usize; 2] {
     [shape[0], shape[1]]
 }
 
+/// A row's line of the tree; see [`crate::ops`].
+#[derive(Clone, Copy)]
+struct Row {
+    position: usize,
+    path: u32,
+    end: usize,
+}
+
+/// The lines of a contiguous tree.
+fn rows_of(tree: &FlexTensor) -> impl Iterator<Item = Row> {
+    let lines = words(tree).as_chunks().0.iter();
+    lines.map(|&[position, path, end]| Row {
+        position: position as usize,
+        path: path as u32,
+        end: end as usize,
+    })
+}
+
+/// Places of the cache that `row` sees, in the order of positions.
+fn seen(tree: &[Row], base: usize, row: usize) -> Vec<u32> {
+    let above = (0..=row).filter(|&other| tree[other].end > row);
+    (0..tree[row].path)
+        .chain(above.map(|other| (base + other) as u32))
+        .collect()
+}
+
 impl LanguageOps for Flex {
     fn embed(
         tokens: FlexTensor,
@@ -96,14 +122,15 @@ impl LanguageOps for Flex {
         x: FlexTensor,
         cos: FlexTensor,
         sin: FlexTensor,
-        position: usize,
+        tree: FlexTensor,
         head_dim: usize,
     ) -> FlexTensor {
         let ([rows, width], x) = (dims(&x), contiguous(x));
         let pairs = dims(&cos)[1];
         let mut out = floats(&x).to_vec();
-        for (i, row) in out.chunks_exact_mut(width).enumerate() {
-            let at = (position + i) * pairs..(position + i + 1) * pairs;
+        let tree = contiguous(tree);
+        for (row, place) in out.chunks_exact_mut(width).zip(rows_of(&tree)) {
+            let at = place.position * pairs..(place.position + 1) * pairs;
             for head in row.chunks_exact_mut(head_dim) {
                 rope::rotate(head, &floats(&cos)[at.clone()], &floats(&sin)[at.clone()]);
             }
@@ -124,7 +151,8 @@ impl LanguageOps for Flex {
         q: FlexTensor,
         keys: FlexTensor,
         values: FlexTensor,
-        position: usize,
+        tree: FlexTensor,
+        base: usize,
         head_dim: usize,
     ) -> FlexTensor {
         let ([rows, width], [_, kv_width], q) = (dims(&q), dims(&keys), contiguous(q));
@@ -135,9 +163,8 @@ impl LanguageOps for Flex {
             kv_width,
             head_dim,
         };
-        let seen: Vec<Vec<u32>> = (0..rows)
-            .map(|row| (0..=(position + row) as u32).collect())
-            .collect();
+        let tree: Vec<Row> = rows_of(&contiguous(tree)).collect();
+        let seen: Vec<Vec<u32>> = (0..rows).map(|row| seen(&tree, base, row)).collect();
         attention::rows(floats(&q), cache, &seen, &mut out);
         matrix(out, rows, width)
     }
@@ -149,14 +176,24 @@ impl LanguageOps for Flex {
         matrix(out, rows, k)
     }
 
-    fn score(logits: FlexTensor, targets: FlexTensor) -> FlexTensor {
-        let ([rows, vocab], logits, targets) =
-            (dims(&logits), contiguous(logits), contiguous(targets));
-        let out = floats(&logits)
-            .chunks_exact(vocab)
-            .zip(words(&targets))
-            .flat_map(|(row, &target)| score::row(row, target as usize))
-            .collect();
-        matrix(out, rows, 2)
+    fn score(logits: FlexTensor, rows: FlexTensor, targets: FlexTensor) -> FlexTensor {
+        let (vocab, logits) = (dims(&logits)[1], contiguous(logits));
+        let (rows, targets) = (contiguous(rows), contiguous(targets));
+        let pairs = words(&rows).iter().zip(words(&targets));
+        let mut out = Vec::new();
+        // Targets of one row stand together.
+        let mut summary = (None, score::Summary::default());
+        for (&row, &target) in pairs {
+            let logits = &floats(&logits)[row as usize * vocab..][..vocab];
+            if summary.0 != Some(row) {
+                summary = (Some(row), score::Summary::new(logits));
+            }
+            out.extend([
+                summary.1.logprob(logits[target as usize]),
+                summary.1.best as f32,
+            ]);
+        }
+        let count = out.len() / 2;
+        matrix(out, count, 2)
     }
 }

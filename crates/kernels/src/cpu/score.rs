@@ -11,11 +11,32 @@ widest! {
     }
 }
 
-/// Log-probability (nats) of `target` under `logits [vocab]`, and the index of the largest logit.
-pub(super) fn row(logits: &[f32], target: usize) -> [f32; 2] {
-    let (largest, index, total) = summary(&mut logits.to_vec());
-    let logprob = f64::from(logits[target]) - f64::from(largest) - libm::log(f64::from(total));
-    [logprob as f32, index as f32]
+/// What log-probabilities under one row of logits need.
+#[derive(Clone, Copy, Default)]
+pub(super) struct Summary {
+    largest: f32,
+    /// Index of the largest logit, the first of equals.
+    pub(super) best: usize,
+    /// Sum of `exp(logit - largest)`.
+    total: f32,
+}
+
+impl Summary {
+    /// Of `logits [vocab]`.
+    pub(super) fn new(logits: &[f32]) -> Self {
+        let (largest, best, total) = summary(&mut logits.to_vec());
+        Self {
+            largest,
+            best,
+            total,
+        }
+    }
+
+    /// Log-probability (nats) of the token with this logit.
+    pub(super) fn logprob(&self, logit: f32) -> f32 {
+        let logprob = f64::from(logit) - f64::from(self.largest) - libm::log(f64::from(self.total));
+        logprob as f32
+    }
 }
 
 #[cfg(test)]
@@ -27,8 +48,10 @@ mod tests {
         let logits: Vec<f32> = (0..461)
             .map(|i| ((i * 37) % 101) as f32 / 10.0 - 5.0)
             .collect();
-        let total: f64 = (0..logits.len())
-            .map(|t| f64::from(row(&logits, t)[0]).exp())
+        let summary = Summary::new(&logits);
+        let total: f64 = logits
+            .iter()
+            .map(|&logit| f64::from(summary.logprob(logit)).exp())
             .sum();
         assert!((total - 1.0).abs() < 1e-5, "{total}");
     }

@@ -11,16 +11,18 @@ const LOG2_UNITS: u32 = 6;
 /// Below every score; finite, so that no NaN can arise from subtracting it from itself.
 const LOWEST: f32 = -3.0e38;
 
-/// `out [rows, width]`; group `(head, row)` sees positions `0 ..= position + row`.
+/// `out [rows, width]`; group `(head, row)` goes over its path of the cache and then over the batch's rows up to its own, of which
+/// it sees those that it continues. `tree [rows, 3]`.
 #[cube(launch_unchecked)]
 pub(super) fn kernel(
     q: &[f32],
     keys: &[f32],
     values: &[f32],
+    tree: &[u32],
     out: &mut [f32],
     width: u32,
     kv_width: u32,
-    position: u32,
+    base: u32,
     scale: f32,
     #[comptime] head_dim: usize,
 ) {
@@ -29,7 +31,8 @@ pub(super) fn kernel(
     let head = CUBE_POS_X;
     let row = CUBE_POS_Y;
     let unit = UNIT_POS as usize;
-    let visible = position + row + 1;
+    let path = tree[(row * 3 + 1) as usize];
+    let places = path + row + 1;
     let at_q = (row * width) as usize + (head as usize) * head_dim;
     // Query heads per key head: width / kv_width.
     let at_kv = ((head * kv_width / width) as usize) * head_dim;
@@ -52,11 +55,18 @@ pub(super) fn kernel(
     sync_cube();
 
     let mut tile = 0u32;
-    while tile < visible {
+    while tile < places {
         let place = tile + UNIT_POS;
         let mut score = f32::cast_from(LOWEST);
-        if place < visible {
-            let at = (place * kv_width) as usize + at_kv;
+        let mut visible = place < path;
+        let mut stands = place;
+        if place >= path && place < places {
+            let other = place - path;
+            visible = tree[(other * 3 + 2) as usize] > row;
+            stands = base + other;
+        }
+        if visible {
+            let at = (stands * kv_width) as usize + at_kv;
             let mut sum = 0f32;
             for d in 0..head_dim {
                 sum += query[d] * keys[at + d];
@@ -77,15 +87,15 @@ pub(super) fn kernel(
         let shrink = f32::exp(largest - new_largest);
         largest = new_largest;
         let mut weight = 0f32;
-        if place < visible {
+        if visible {
             weight = f32::exp(score - new_largest);
         }
         weights[unit] = weight;
         sync_cube();
-        let here = min(visible - tile, UNITS) as usize;
+        let here = min(places - tile, UNITS);
         total *= shrink;
         for j in 0..here {
-            total += weights[j];
+            total += weights[j as usize];
         }
         #[unroll]
         for i in 0..dims_per_unit {
@@ -93,8 +103,9 @@ pub(super) fn kernel(
             if d < head_dim {
                 let mut sum = sums[i] * shrink;
                 for j in 0..here {
-                    sum +=
-                        weights[j] * values[(tile as usize + j) * (kv_width as usize) + at_kv + d];
+                    let place = tile + j;
+                    let stands = select(place < path, place, base + place - path);
+                    sum += weights[j as usize] * values[(stands * kv_width) as usize + at_kv + d];
                 }
                 sums[i] = sum;
             }

@@ -143,7 +143,7 @@ impl LanguageOps for CubeBackend {
         x: CubeTensor,
         cos: CubeTensor,
         sin: CubeTensor,
-        position: usize,
+        tree: CubeTensor,
         head_dim: usize,
     ) -> CubeTensor {
         let ([rows, width], x) = (dims(&x), into_contiguous(x));
@@ -158,12 +158,12 @@ impl LanguageOps for CubeBackend {
                 x.into_buffer_arg(),
                 cos.into_buffer_arg(),
                 sin.into_buffer_arg(),
+                into_contiguous(tree).into_buffer_arg(),
                 out.clone().into_buffer_arg(),
                 (rows * width / 2) as u32,
                 (width / 2) as u32,
                 (head_dim / 2) as u32,
                 pairs as u32,
-                position as u32,
             )
         };
         out
@@ -193,7 +193,8 @@ impl LanguageOps for CubeBackend {
         q: CubeTensor,
         keys: CubeTensor,
         values: CubeTensor,
-        position: usize,
+        tree: CubeTensor,
+        base: usize,
         head_dim: usize,
     ) -> CubeTensor {
         let ([rows, width], [_, kv_width], q) = (dims(&q), dims(&keys), into_contiguous(q));
@@ -207,10 +208,11 @@ impl LanguageOps for CubeBackend {
                 q.into_buffer_arg(),
                 keys.into_buffer_arg(),
                 values.into_buffer_arg(),
+                into_contiguous(tree).into_buffer_arg(),
                 out.clone().into_buffer_arg(),
                 width as u32,
                 kv_width as u32,
-                position as u32,
+                base as u32,
                 1.0 / (head_dim as f32).sqrt(),
                 head_dim,
             )
@@ -236,21 +238,19 @@ impl LanguageOps for CubeBackend {
         out
     }
 
-    fn score(logits: CubeTensor, targets: CubeTensor) -> CubeTensor {
-        let ([rows, vocab], logits, targets) = (
-            dims(&logits),
-            into_contiguous(logits),
-            into_contiguous(targets),
-        );
-        let out = matrix(&logits, rows, 2);
+    fn score(logits: CubeTensor, rows: CubeTensor, targets: CubeTensor) -> CubeTensor {
+        let (vocab, logits) = (dims(&logits)[1], into_contiguous(logits));
+        let count = targets.meta.shape()[0];
+        let out = matrix(&logits, count, 2);
         let client = out.client.clone();
         unsafe {
             score::kernel::launch_unchecked(
                 &client,
-                CubeCount::Static(rows as u32, 1, 1),
+                CubeCount::Static(count as u32, 1, 1),
                 CubeDim::new_1d(score::UNITS),
                 logits.into_buffer_arg(),
-                targets.into_buffer_arg(),
+                into_contiguous(rows).into_buffer_arg(),
+                into_contiguous(targets).into_buffer_arg(),
                 out.clone().into_buffer_arg(),
                 vocab as u32,
             )

@@ -8,12 +8,12 @@ pub(super) fn kernel(
     x: &[f32],
     cos: &[f32],
     sin: &[f32],
+    tree: &[u32],
     out: &mut [f32],
     pair_count: u32,
     row_pairs: u32,
     head_pairs: u32,
     turned: u32,
-    position: u32,
 ) {
     let i = ABSOLUTE_POS as u32;
     if i < pair_count {
@@ -22,7 +22,8 @@ pub(super) fn kernel(
         let a = x[at];
         let b = x[at + 1];
         if pair < turned {
-            let angle = ((position + i / row_pairs) * turned + pair) as usize;
+            let position = tree[(i / row_pairs * 3) as usize];
+            let angle = (position * turned + pair) as usize;
             out[at] = a * cos[angle] - b * sin[angle];
             out[at + 1] = a * sin[angle] + b * cos[angle];
         } else {

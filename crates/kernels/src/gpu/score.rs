@@ -1,4 +1,4 @@
-//! Log-softmax at one index, and the arg max; one group of 256 threads a row.
+//! Log-softmax at one index, and the arg max; one group of 256 threads a target.
 
 use cubecl::prelude::*;
 
@@ -7,13 +7,13 @@ pub(super) const UNITS: u32 = 256;
 const LOG2_UNITS: u32 = 8;
 const LOWEST: f32 = -3.0e38;
 
-/// `out [rows, 2]`: log-probability of the row's target, index of its largest logit (the first of equals).
+/// `out [count, 2]`: log-probability of each target under its row, index of the row's largest logit (the first of equals).
 #[cube(launch_unchecked)]
-pub(super) fn kernel(logits: &[f32], targets: &[u32], out: &mut [f32], vocab: u32) {
+pub(super) fn kernel(logits: &[f32], rows: &[u32], targets: &[u32], out: &mut [f32], vocab: u32) {
     let units = comptime![UNITS as usize];
     let unit = UNIT_POS as usize;
-    let row = CUBE_POS_X;
-    let first = (row * vocab) as usize;
+    let asked = CUBE_POS_X;
+    let first = (rows[asked as usize] * vocab) as usize;
     let mut largest = f32::cast_from(LOWEST);
     let mut index = 0u32;
     let mut i = UNIT_POS;
@@ -66,8 +66,8 @@ pub(super) fn kernel(logits: &[f32], targets: &[u32], out: &mut [f32], vocab: u3
         sync_cube();
     }
     if UNIT_POS == 0 {
-        let target = targets[row as usize] as usize;
-        out[(row * 2) as usize] = logits[first + target] - row_largest - f32::ln(values[0]);
-        out[(row * 2 + 1) as usize] = f32::cast_from(row_index);
+        let target = targets[asked as usize] as usize;
+        out[(asked * 2) as usize] = logits[first + target] - row_largest - f32::ln(values[0]);
+        out[(asked * 2 + 1) as usize] = f32::cast_from(row_index);
     }
 }
