@@ -3,6 +3,7 @@
 //! Data goes to stdout, text for people to stderr. Exit codes: 0 done, 1 failed, 2 wrong usage, 130 stopped by Ctrl-C.
 //! A reader that closes the pipe early is no failure.
 
+mod bench;
 mod checkpoint;
 mod compare;
 mod documents;
@@ -39,6 +40,8 @@ enum Verb {
     Generate(generate::Generate),
     /// Tell whether two runs on the same documents differ.
     Compare(compare::Compare),
+    /// Measure how many tokens a second a checkpoint computes here.
+    Bench(bench::Bench),
     /// Show what a checkpoint file holds.
     Inspect(inspect::Inspect),
     /// List the bundled tasks.
@@ -51,6 +54,7 @@ fn main() -> ExitCode {
         Verb::Score(verb) => verb.run(),
         Verb::Generate(verb) => verb.run(),
         Verb::Compare(verb) => verb.run(),
+        Verb::Bench(verb) => verb.run(),
         Verb::Inspect(verb) => verb.run(),
         Verb::Tasks(verb) => verb.run(),
     };

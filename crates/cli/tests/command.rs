@@ -482,3 +482,28 @@ fn a_reader_that_leaves_early_is_no_failure() {
         (Some(0), &b""[..])
     );
 }
+
+#[test]
+fn bench_measures_as_often_as_it_is_told() {
+    let sizes = ["--prompt", "20", "--generate", "3", "--repeats", "2"];
+    let arguments = [&["bench", "--model", TINY], &sizes[..]].concat();
+    let done = jeoul(&[&arguments[..], &["--json"]].concat());
+    assert_eq!(done.code, Some(0), "{}", done.stderr);
+    for name in ["prefill", "decode"] {
+        let speeds = json(&done.stdout)[name].as_array().cloned().expect(name);
+        assert_eq!(speeds.len(), 2);
+        assert!(speeds.iter().all(|speed| speed.as_f64() > Some(0.0)));
+    }
+    let done = jeoul(&arguments);
+    let lines: Vec<&str> = done.stdout.lines().collect();
+    assert!(lines[0].starts_with("prefill    20 tokens"), "{}", lines[0]);
+    assert!(lines[1].starts_with("decode      3 tokens"), "{}", lines[1]);
+
+    let done = jeoul(&["bench", "--model", TINY, "--prompt", "2000"]);
+    assert_eq!(done.code, Some(1));
+    assert!(
+        done.stderr.contains("reads at most 1024"),
+        "{}",
+        done.stderr
+    );
+}

@@ -14,6 +14,7 @@ pub mod reference;
 mod sampling;
 #[cfg(feature = "gpu")]
 pub mod self_test;
+mod speed;
 mod text_stream;
 mod unpack;
 mod weights;
@@ -22,3 +23,4 @@ pub use error::ModelError;
 pub use lane::Lane;
 pub use local::LocalModel;
 pub use pace::{Pace, Step};
+pub use speed::Speeds;

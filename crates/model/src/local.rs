@@ -96,6 +96,11 @@ impl LocalModel {
         self.tokens_computed
     }
 
+    /// Number of token ids.
+    pub(crate) fn vocabulary(&self) -> usize {
+        self.vocabulary
+    }
+
     /// The checkpoint's tokenizer.
     pub fn tokenizer(&self) -> &Tokenizer {
         &self.tokenizer

@@ -97,6 +97,15 @@ pub enum Command {
         /// The same documents' values under the second.
         second: Vec<f64>,
     },
+    /// Measures the loaded checkpoint's speed: answered by [`Event::Measured`].
+    Measure {
+        /// Tokens of the prompt, at least 1.
+        prompt: u16,
+        /// Tokens generated after it, at least 1.
+        generate: u16,
+        /// Measurements, each with another prompt; one more before them warms up.
+        repeats: u16,
+    },
     /// Stops the running command within a second; it then ends with [`Event::Cancelled`].
     Cancel,
 }
@@ -278,6 +287,13 @@ pub enum Event {
     Compared {
         /// The comparison.
         comparison: Comparison,
+    },
+    /// How fast the loaded checkpoint is, measurement by measurement.
+    Measured {
+        /// Prompt tokens a second.
+        prefill: Vec<f64>,
+        /// Generated tokens a second.
+        decode: Vec<f64>,
     },
     /// The command was stopped on request; what was scored before stays valid.
     Cancelled,

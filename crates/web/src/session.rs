@@ -11,7 +11,7 @@ use jeoul_eval::plan::plan;
 use jeoul_eval::report::RunInfo;
 use jeoul_eval::results::{DocumentResult, TaskScore};
 use jeoul_eval::{RunError, RunOptions, Runs, Task, TaskRun, report, run_task, table};
-use jeoul_model::{Lane, LocalModel};
+use jeoul_model::{Lane, LocalModel, Speeds};
 use js_sys::Uint8Array;
 use wasm_bindgen_futures::JsFuture;
 use web_sys::File;
@@ -82,9 +82,25 @@ impl Session {
                 Ok(comparison) => Ok(Event::Compared { comparison }),
                 Err(error) => Err(protocol(&error.to_string()).into()),
             },
+            Command::Measure {
+                prompt,
+                generate,
+                repeats,
+            } => self.measure(prompt, generate, repeats).await,
             // The worker's own; never reaches a session.
             Command::Cancel => Err(Stop::Cancelled),
         }
+    }
+
+    async fn measure(&mut self, prompt: u16, generate: u16, repeats: u16) -> Result<Event, Stop> {
+        if prompt == 0 || generate == 0 {
+            return Err(protocol("a measurement takes at least one token").into());
+        }
+        let model = self.model.as_mut().ok_or_else(not_loaded)?;
+        let lane = model.lane();
+        let speeds = model.speeds(prompt.into(), generate.into(), repeats.into(), now_ms);
+        let Speeds { prefill, decode } = speeds.await.map_err(|error| model_stop(error, lane))?;
+        Ok(Event::Measured { prefill, decode })
     }
 
     async fn store(&mut self) -> &Store {

@@ -1,123 +1,241 @@
-//! `cargo xtask bench`: how many tokens a second the command computes on this machine.
+//! `cargo xtask bench`: Jeoul beside its peers, on one machine and one checkpoint.
+//!
+//! Engines are measured in turns (A B A B), because a machine's speed drifts. What counts is the ratio of medians.
 
+use std::fmt::Write;
+use std::fs;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::thread;
 
-use anyhow::{Context, bail};
+use anyhow::Context;
+use serde::Deserialize;
 
+use crate::build::{Module, engine};
 use crate::fetch::fetch;
+use crate::needs::{self, Need};
 use crate::place::Place;
 use crate::process::{cargo, output, run, step};
-use crate::registry;
+use crate::{python, registry, setup};
 
-/// What is run: task, examples before each question, documents. Short and long prompts, Latin letters and Hangul.
-const WORKLOADS: [(&str, u32, u32); 3] = [
-    ("jeoul_science", 0, 10),
-    ("jeoul_commonsense", 5, 5),
-    ("jeoul_boolq_ko", 2, 5),
-];
+/// Tokens of the prompt, and generated after it.
+const PROMPT: &str = "256";
+const GENERATE: &str = "32";
 
 /// Arguments of `bench`.
 #[derive(clap::Args)]
 pub(crate) struct Bench {
-    /// Lane to measure; `gpu` compiles the GPU crates optimised (more than 15 minutes the first time).
-    #[arg(long, default_value = "cpu", value_parser = ["cpu", "gpu", "reference"])]
-    lane: String,
-    /// Runs per workload; the best one counts.
-    #[arg(long, default_value_t = 3, value_parser = clap::value_parser!(u32).range(1..))]
+    /// Measurements of each engine; the median counts.
+    #[arg(long, default_value_t = 5, value_parser = clap::value_parser!(u32).range(1..))]
     repeats: u32,
 }
 
+/// What an engine gave: tokens a second, or why nothing.
+#[derive(Clone, Debug, Default, Deserialize, PartialEq)]
+#[serde(default)]
+struct Speeds {
+    prefill: Vec<f64>,
+    decode: Vec<f64>,
+    error: Option<String>,
+}
+
+/// What was measured on one file in one place, Jeoul first.
+type Measured = Vec<(String, Speeds)>;
+
 impl Bench {
-    /// Runs the verb; prints a table on stdout.
+    /// Runs the verb; writes BENCHMARKS.md.
     pub(crate) fn run(&self, place: &Place) -> anyhow::Result<()> {
-        let model = fetch(place, registry::DEFAULT)?;
+        let needs = [Need::BUILD, &[Need::Chromium, Need::BenchPackages]].concat();
+        setup::ensure(place, &needs)?;
+        let source = fetch(place, registry::DEFAULT)?;
+        engine(place, Module::Cpu, true)?;
         step("the command, optimised", || {
             let mut build = cargo(place, "build", &place.target);
-            build.args(["--release", "--package", "jeoul"]);
-            if self.lane != "gpu" {
-                build.arg("--no-default-features");
-            }
-            run(&mut build)
+            run(build.args(["--release", "--package", "jeoul", "--no-default-features"]))
         })?;
-        let jeoul =
-            place
-                .target
-                .join("release")
-                .join(if cfg!(windows) { "jeoul.exe" } else { "jeoul" });
-        println!(
-            "{}, lane {}, {}",
-            registry::DEFAULT,
-            self.lane,
-            machine(place)
-        );
-        println!(
-            "{:<20}{:>6}{:>11}{:>16}{:>8}",
-            "task", "shots", "documents", "tokens/s, best", "worst"
-        );
-        for (task, shots, limit) in WORKLOADS {
-            let mut speeds = Vec::new();
-            for _ in 0..self.repeats {
-                let mut eval = Command::new(&jeoul);
-                eval.arg("eval")
-                    .arg("--model")
-                    .arg(&model)
-                    .args(["--lane", &self.lane, "--tasks", task]);
-                eval.args([
-                    "--num_fewshot",
-                    &shots.to_string(),
-                    "--limit",
-                    &limit.to_string(),
-                ]);
-                speeds.push(speed(&mut eval)?);
+        let files = [
+            ("Q4_1", source.clone()),
+            ("Q4_0", requantized(place, &source, "Q4_0")?),
+            ("Q8_0", requantized(place, &source, "Q8_0")?),
+        ];
+        let mut text = head(place);
+        for (title, measure) in [
+            (
+                "In the browser (headless Chromium, CPU)",
+                Self::browser as fn(&Self, &Place, &Path) -> anyhow::Result<Measured>,
+            ),
+            ("Natively (CPU, one thread)", Self::native),
+        ] {
+            _ = write!(text, "\n## {title}\n\n{HEADER}");
+            for (name, file) in &files {
+                let measured = step(&format!("{title}: {name}"), || measure(self, place, file))?;
+                text += &rows(name, &measured);
             }
-            let best = speeds.iter().copied().fold(0.0, f64::max);
-            let worst = speeds.iter().copied().fold(f64::INFINITY, f64::min);
-            println!("{task:<20}{shots:>6}{limit:>11}{best:>16.1}{worst:>8.1}");
         }
-        Ok(())
+        print!("{text}");
+        let path = place.root.join("BENCHMARKS.md");
+        fs::write(&path, text).with_context(|| format!("{} cannot be written", path.display()))
+    }
+
+    fn native(&self, place: &Place, model: &Path) -> anyhow::Result<Measured> {
+        let mut jeoul = Command::new(place.command("release"));
+        jeoul.args(["bench", "--json", "--repeats", "1", "--model"]);
+        jeoul.arg(model);
+        jeoul.args(["--prompt", PROMPT, "--generate", GENERATE]);
+        let mut llama = Command::new("node");
+        llama.arg(place.bench().join("llama.mjs")).arg(model);
+        llama.args([PROMPT, GENERATE, "1"]);
+        let mut engines = [("Jeoul", jeoul), ("llama.cpp", llama)];
+        let mut measured: Measured = Vec::new();
+        for _ in 0..self.repeats {
+            for (index, (name, command)) in engines.iter_mut().enumerate() {
+                if measured.len() == index {
+                    measured.push((name.to_string(), Speeds::default()));
+                }
+                let all = &mut measured[index].1;
+                match said::<Speeds>(command) {
+                    Ok(speeds) => {
+                        all.prefill.extend(speeds.prefill);
+                        all.decode.extend(speeds.decode);
+                    }
+                    Err(error) => all.error = Some(format!("{error:#}")),
+                }
+            }
+        }
+        Ok(measured)
+    }
+
+    fn browser(&self, place: &Place, model: &Path) -> anyhow::Result<Measured> {
+        let mut command = Command::new("node");
+        command
+            .arg(place.bench().join("browser.mjs"))
+            .arg(needs::chromium().context("no Chromium")?)
+            .arg(place.engine().join("cpu"))
+            .arg(model)
+            .args([PROMPT, GENERATE, &self.repeats.to_string()]);
+        let measured: serde_json::Map<String, serde_json::Value> = said(&mut command)?;
+        let speeds = measured
+            .into_iter()
+            .map(|(name, speeds)| Ok((name, serde_json::from_value(speeds)?)));
+        speeds.collect()
     }
 }
 
-/// Runs an evaluation; its closing line says how fast it was.
-fn speed(eval: &mut Command) -> anyhow::Result<f64> {
-    let output = eval.output().context("`jeoul` could not be started")?;
-    let said = String::from_utf8_lossy(&output.stderr);
-    if !output.status.success() {
-        bail!("`jeoul eval` failed ({}): {}", output.status, said.trim());
+/// The JSON that a command prints.
+fn said<T: for<'a> Deserialize<'a>>(command: &mut Command) -> anyhow::Result<T> {
+    let output = command
+        .output()
+        .with_context(|| format!("{:?} could not be started", command.get_program()))?;
+    let errors = String::from_utf8_lossy(&output.stderr);
+    let last = errors.trim().lines().last().unwrap_or_default();
+    anyhow::ensure!(output.status.success(), "{}: {last}", output.status);
+    serde_json::from_slice(&output.stdout).with_context(|| format!("no figures came: {last}"))
+}
+
+/// The checkpoint with its matrices in another type, in the target folder.
+fn requantized(place: &Place, source: &Path, ty: &str) -> anyhow::Result<PathBuf> {
+    let target = place.target.join("bench").join(format!("{ty}.gguf"));
+    if target.is_file() {
+        return Ok(target);
     }
-    tokens_per_second(&said).context("`jeoul eval` did not say how fast it was")
+    let requirements = place.bench().join("requirements.txt");
+    let python = python::environment(place, "bench/python", &requirements)?;
+    step(&format!("the checkpoint in {ty}"), || {
+        let unfinished = target.with_extension("part");
+        run(Command::new(python)
+            .arg(place.bench().join("requantize.py"))
+            .arg(source)
+            .arg(&unfinished)
+            .arg(ty))?;
+        fs::rename(&unfinished, &target).context("the target folder cannot be written to")
+    })?;
+    Ok(target)
 }
 
-/// The number before `tokens/s`.
-fn tokens_per_second(said: &str) -> Option<f64> {
-    let line = said.lines().rev().find(|line| line.contains(" tokens/s"))?;
-    line.split(" tokens/s")
-        .next()?
-        .rsplit(' ')
-        .next()?
-        .parse()
-        .ok()
+const HEADER: &str = "\
+| file | engine | prefill, tokens/s | decode, tokens/s | Jeoul's prefill | Jeoul's decode |
+| --- | --- | ---: | ---: | ---: | ---: |
+";
+
+/// Lines of the table: medians, and how many times as fast Jeoul is.
+fn rows(file: &str, measured: &Measured) -> String {
+    let (ours, mut lines) = (measured.first().map(|(_, ours)| ours), String::new());
+    for (name, speeds) in measured {
+        if let Some(error) = &speeds.error {
+            let error = error.replace('|', "\\|");
+            _ = writeln!(lines, "| {file} | {name} | not measured: {error} | | | |");
+            continue;
+        }
+        let [prefill, decode] = [&speeds.prefill, &speeds.decode].map(|speeds| median(speeds));
+        let ratio = |ours: Option<&Vec<f64>>, theirs: f64| match ours.map(|ours| median(ours)) {
+            Some(ours) if theirs > 0.0 => format!("{:.2} ×", ours / theirs),
+            _ => "–".to_owned(),
+        };
+        let ratios = [
+            ratio(ours.map(|ours| &ours.prefill), prefill),
+            ratio(ours.map(|ours| &ours.decode), decode),
+        ];
+        _ = writeln!(
+            lines,
+            "| {file} | {name} | {prefill:.1} | {decode:.1} | {} | {} |",
+            ratios[0], ratios[1]
+        );
+    }
+    lines
 }
 
-/// What a number depends on: processor, cores, commit.
-fn machine(place: &Place) -> String {
-    let cpuinfo = std::fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
-    let name = cpuinfo
+/// The middle value, of an even count the mean of the two; 0 of none.
+fn median(values: &[f64]) -> f64 {
+    let mut values = values.to_vec();
+    values.sort_by(f64::total_cmp);
+    let middle = values.len() / 2;
+    match values.len() {
+        0 => 0.0,
+        count if count % 2 == 0 => (values[middle - 1] + values[middle]) / 2.0,
+        _ => values[middle],
+    }
+}
+
+/// What the numbers depend on: machine, versions, commit, day.
+fn head(place: &Place) -> String {
+    let cpuinfo = fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
+    let processor = cpuinfo
         .lines()
         .find_map(|line| line.strip_prefix("model name"))
         .unwrap_or(std::env::consts::ARCH);
     let cores = thread::available_parallelism().map_or(1, usize::from);
-    let commit = output(
+    let told = |command: &mut Command| output(command).unwrap_or_default();
+    let commit = told(
         Command::new("git")
             .args(["describe", "--always", "--dirty"])
             .current_dir(&place.root),
     );
+    let day = told(
+        Command::new("git")
+            .args(["log", "-1", "--format=%cs"])
+            .current_dir(&place.root),
+    );
+    let chromium = needs::chromium().map(|path| told(Command::new(path).arg("--version")));
+    let packages = fs::read_to_string(place.bench().join("package.json")).unwrap_or_default();
     format!(
-        "{}, {cores} cores, commit {}",
-        name.trim_start_matches(['\t', ' ', ':']),
-        commit.unwrap_or_default()
+        "# Benchmarks\n\n\
+         Written by `cargo xtask bench`: {}, a prompt of {PROMPT} tokens, then {GENERATE} generated. Engines run in turns; \
+         medians. The last two columns say how many times as fast Jeoul is.\n\n\
+         {}, {cores} cores; {}; commit {commit} of {day}; {}.\n",
+        registry::DEFAULT,
+        processor.trim_start_matches(['\t', ' ', ':']),
+        chromium.unwrap_or_default(),
+        versions(&packages).join(", ")
     )
+}
+
+/// `name version` of the dependencies in a package.json.
+fn versions(packages: &str) -> Vec<String> {
+    let parsed: serde_json::Value = serde_json::from_str(packages).unwrap_or_default();
+    let dependencies = parsed["dependencies"].as_object().into_iter().flatten();
+    dependencies
+        .map(|(name, version)| format!("{name} {}", version.as_str().unwrap_or_default()))
+        .collect()
 }
 
 #[cfg(test)]
@@ -125,9 +243,32 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_speed_is_read_from_the_closing_line() {
-        let said = "loading\n1234 tokens in 10.0 s, 123.4 tokens/s on the cpu lane\nwrote a.json\n";
-        assert_eq!(tokens_per_second(said), Some(123.4));
-        assert_eq!(tokens_per_second("loading\n"), None);
+    fn the_table_says_how_many_times_as_fast_jeoul_is() {
+        let speeds = |prefill: &[f64], decode: &[f64]| Speeds {
+            prefill: prefill.to_vec(),
+            decode: decode.to_vec(),
+            error: None,
+        };
+        let broken = Speeds {
+            error: Some("no | memory".into()),
+            ..Speeds::default()
+        };
+        let measured = vec![
+            ("Jeoul".to_owned(), speeds(&[90.0, 110.0, 100.0], &[40.0])),
+            ("other".to_owned(), speeds(&[25.0, 75.0], &[10.0])),
+            ("broken".to_owned(), broken),
+        ];
+        assert_eq!(
+            rows("Q8_0", &measured),
+            "| Q8_0 | Jeoul | 100.0 | 40.0 | 1.00 × | 1.00 × |\n\
+             | Q8_0 | other | 50.0 | 10.0 | 2.00 × | 4.00 × |\n\
+             | Q8_0 | broken | not measured: no \\| memory | | | |\n"
+        );
+    }
+
+    #[test]
+    fn versions_stand_in_package_json() {
+        let packages = r#"{"dependencies": {"a": "1.2.3", "@b/c": "4.0.0"}}"#;
+        assert_eq!(versions(packages), ["a 1.2.3", "@b/c 4.0.0"]);
     }
 }

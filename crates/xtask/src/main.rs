@@ -9,6 +9,7 @@ mod needs;
 mod parity;
 mod place;
 mod process;
+mod python;
 mod registry;
 mod serve;
 mod server;

@@ -26,6 +26,8 @@ pub(crate) enum Need {
     PagePackages,
     /// The browser tests' npm packages.
     BrowserPackages,
+    /// The benchmarks' npm packages: other engines.
+    BenchPackages,
     /// A Chromium that tests can drive.
     Chromium,
     /// A Vulkan driver, so that the GPU lane is tested natively; Mesa's lavapipe needs no GPU.
@@ -51,6 +53,7 @@ impl Need {
             Self::Node => "Node.js",
             Self::PagePackages => "npm packages of www/",
             Self::BrowserPackages => "npm packages of tests/browser/",
+            Self::BenchPackages => "npm packages of tests/bench/",
             Self::Chromium => "Chromium",
             Self::Vulkan => "Vulkan driver",
         }
@@ -66,6 +69,7 @@ impl Need {
             Self::Node => node(),
             Self::PagePackages => packages(&place.www()),
             Self::BrowserPackages => packages(&place.browser_tests()),
+            Self::BenchPackages => packages(&place.bench()),
             Self::Chromium => chromium().map(|path| path.display().to_string()),
             Self::Vulkan => vulkan(),
         })
@@ -87,6 +91,7 @@ impl Need {
             ),
             Self::PagePackages => install_packages(&place.www()),
             Self::BrowserPackages => install_packages(&place.browser_tests()),
+            Self::BenchPackages => install_packages(&place.bench()),
             // The page shows Korean, so screenshots need its letters.
             Self::Chromium => apt_install(&["chromium", "fonts-noto-cjk"])
                 .context("no Chromium for tests\n\nhint: install Chromium or Chrome, or set JEOUL_CHROMIUM to its path"),
@@ -148,23 +153,30 @@ fn vulkan() -> Option<String> {
 
 /// npm packages are up to date if the lock file is the one they were installed from.
 fn packages(folder: &Path) -> Option<String> {
-    let lock = match fs::read(folder.join("package-lock.json")) {
-        Ok(lock) => lock,
-        Err(_) => return Some("none needed".to_owned()),
-    };
-    let installed = fs::read(installed_lock(folder)).ok()?;
-    (installed == lock).then(|| "as package-lock.json says".to_owned())
+    let (_, wanted) = wanted_packages(folder)?;
+    let installed = fs::read(installed_packages(folder)).ok()?;
+    (installed == wanted).then(|| "as they are pinned".to_owned())
+}
+
+/// How npm shall install, and the file that pins what. Without a lock file, package.json does: other engines come in parts for
+/// each platform, and a lock file would name only those that the registry had when it was written.
+fn wanted_packages(folder: &Path) -> Option<(&'static [&'static str], Vec<u8>)> {
+    let pinned = |name: &str| fs::read(folder.join(name)).ok();
+    match pinned("package-lock.json") {
+        Some(lock) => Some((&["ci"], lock)),
+        None => Some((&["install", "--no-package-lock"], pinned("package.json")?)),
+    }
 }
 
 fn install_packages(folder: &Path) -> anyhow::Result<()> {
-    run(npm(folder).args(["ci", "--no-audit", "--no-fund"]))?;
-    fs::copy(folder.join("package-lock.json"), installed_lock(folder))
-        .context("node_modules cannot be written to")?;
-    Ok(())
+    let (how, wanted) = wanted_packages(folder)
+        .with_context(|| format!("no package.json in {}", folder.display()))?;
+    run(npm(folder).args(how).args(["--no-audit", "--no-fund"]))?;
+    fs::write(installed_packages(folder), wanted).context("node_modules cannot be written to")
 }
 
-fn installed_lock(folder: &Path) -> PathBuf {
-    folder.join("node_modules/.installed-package-lock.json")
+fn installed_packages(folder: &Path) -> PathBuf {
+    folder.join("node_modules/.installed-packages.json")
 }
 
 #[cfg(test)]

@@ -9,10 +9,10 @@ use anyhow::{Context, bail};
 
 use crate::fetch::fetch;
 use crate::place::Place;
-use crate::process::{cargo, output, run, step, which};
+use crate::process::{cargo, output, run, step};
+use crate::python;
 use crate::registry;
 use crate::test::CRATES;
-use crate::toolchain::apt_install;
 
 /// Documents of each task that are compared with hashes for log-likelihoods.
 const LIMIT: &str = "12";
@@ -109,41 +109,7 @@ pub(crate) fn compare(place: &Place, python: &Path, data: &Path, full: bool) -> 
 
 /// Python with the harness in it, installed on first use.
 pub(crate) fn harness(place: &Place) -> anyhow::Result<PathBuf> {
-    let folder = place.target.join("harness");
-    let python = folder.join(if cfg!(windows) {
-        "Scripts/python.exe"
-    } else {
-        "bin/python"
-    });
-    let wanted =
-        fs::read(tests(place).join("requirements.txt")).context("tests/parity/requirements.txt")?;
-    let stamp = folder.join("requirements.txt");
-    if fs::read(&stamp).is_ok_and(|installed| installed == wanted) {
-        return Ok(python);
-    }
-    step("lm-evaluation-harness", || {
-        let system = which(&["python3", "python"]).context(
-            "no Python\n\nhint: Python 3.10 or newer with venv is needed to run lm-evaluation-harness",
-        )?;
-        // Debian parts venv from Python.
-        if output(Command::new(&system).args(["-c", "import venv, ensurepip"])).is_none() {
-            apt_install(&["python3-venv"])
-                .context("Python has no venv\n\nhint: on Debian `apt-get install python3-venv`")?;
-        }
-        run(Command::new(&system).args(["-m", "venv"]).arg(&folder))?;
-        run(Command::new(&python)
-            .args([
-                "-m",
-                "pip",
-                "install",
-                "--quiet",
-                "--disable-pip-version-check",
-                "-r",
-            ])
-            .arg(tests(place).join("requirements.txt")))
-    })?;
-    fs::write(&stamp, wanted).context("the target folder cannot be written to")?;
-    Ok(python)
+    python::environment(place, "harness", &tests(place).join("requirements.txt"))
 }
 
 fn tests(place: &Place) -> PathBuf {

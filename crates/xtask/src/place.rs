@@ -76,4 +76,9 @@ impl Place {
     pub(crate) fn browser_tests(&self) -> PathBuf {
         self.root.join("tests/browser")
     }
+
+    /// What benchmarks need of other engines.
+    pub(crate) fn bench(&self) -> PathBuf {
+        self.root.join("tests/bench")
+    }
 }

@@ -121,7 +121,19 @@ first: Array<number>,
 /**
  * The same documents' values under the second.
  */
-second: Array<number>, } | { "type": "cancel" };
+second: Array<number>, } | { "type": "measure", 
+/**
+ * Tokens of the prompt, at least 1.
+ */
+prompt: number, 
+/**
+ * Tokens generated after it, at least 1.
+ */
+generate: number, 
+/**
+ * Measurements, each with another prompt; one more before them warms up.
+ */
+repeats: number, } | { "type": "cancel" };
 
 /**
  * How two runs differ in one metric, document by document.
@@ -356,7 +368,15 @@ files: Array<ExportFile>, } | { "type": "compared",
 /**
  * The comparison.
  */
-comparison: Comparison, } | { "type": "cancelled" } | { "type": "failed", 
+comparison: Comparison, } | { "type": "measured", 
+/**
+ * Prompt tokens a second.
+ */
+prefill: Array<number>, 
+/**
+ * Generated tokens a second.
+ */
+decode: Array<number>, } | { "type": "cancelled" } | { "type": "failed", 
 /**
  * What went wrong.
  */

@@ -21,6 +21,7 @@ const LAST: Record<Event['type'], boolean> = {
   done: true,
   exported: true,
   compared: true,
+  measured: true,
   cancelled: true,
   failed: true,
 };

@@ -1,0 +1,53 @@
+// Engines under one interface: `engines[name](model)` loads, and gives a function that measures once.
+import { Wllama } from '/wllama/index.js';
+
+/** Asks Jeoul's worker, and waits for the last event. */
+function ask(worker, command, file) {
+  return new Promise((resolve, reject) => {
+    worker.onerror = (event) => reject(new Error(event.message));
+    worker.onmessage = ({ data }) => {
+      const event = data.event ?? {};
+      if (event.type === 'failed') reject(new Error(event.fault.detail));
+      if (event.type === 'loaded' || event.type === 'measured') resolve(event);
+    };
+    worker.postMessage({ id: 1, command, file });
+  });
+}
+
+async function jeoul(model, { prompt, generate }) {
+  const worker = new Worker('/page/worker.js', { type: 'module' });
+  await new Promise((resolve) => (worker.onmessage = resolve));
+  const file = new File([await (await fetch(model)).blob()], 'model.gguf');
+  await ask(worker, { type: 'load', model: null, lane: 'cpu' }, file);
+  return async () => {
+    const { prefill, decode } = await ask(worker, { type: 'measure', prompt, generate, repeats: 1 });
+    return { prefill: prefill[0], decode: decode[0] };
+  };
+}
+
+async function wllama(model, { prompt, generate, threads }) {
+  const engine = new Wllama({ default: '/wllama/wasm/wllama.wasm' }, { suppressNativeLog: true });
+  const blob = await (await fetch(model)).blob();
+  await engine.loadModel([blob], { n_threads: threads, n_ctx: 1024, n_gpu_layers: 0, warmup: false });
+  if (engine.getNumThreads() !== threads) throw new Error(`${engine.getNumThreads()} threads`);
+  let seed = 0;
+  return async () => {
+    seed += 1;
+    // One token a word, or nearly: its own count is what the speed is made of.
+    const words = Array.from({ length: prompt }, (_, i) => ['water', 'stone', 'light', 'house'][(i * seed + (i >> 3)) % 4]);
+    const { timings } = await engine.createCompletion({
+      prompt: `${seed} ${words.slice(0, prompt - 3).join(' ')}`,
+      max_tokens: generate,
+      temperature: 0,
+      cache_prompt: false,
+      ignore_eos: true,
+    });
+    return { prefill: timings.prompt_per_second, decode: timings.predicted_per_second, tokens: timings.prompt_n };
+  };
+}
+
+globalThis.engines = {
+  jeoul,
+  'wllama-1': (model, sizes) => wllama(model, { ...sizes, threads: 1 }),
+  'wllama-2': (model, sizes) => wllama(model, { ...sizes, threads: 2 }),
+};
