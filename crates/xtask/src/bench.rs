@@ -58,7 +58,7 @@ impl Bench {
             ("Q4_0", requantized(place, &source, "Q4_0")?),
             ("Q8_0", requantized(place, &source, "Q8_0")?),
         ];
-        let mut text = head(place);
+        let mut text = head(place, self.repeats);
         for (title, measure) in [
             (
                 "In the browser (headless Chromium, CPU)",
@@ -197,7 +197,7 @@ fn median(values: &[f64]) -> f64 {
 }
 
 /// What the numbers depend on: machine, versions, commit, day.
-fn head(place: &Place) -> String {
+fn head(place: &Place, repeats: u32) -> String {
     let cpuinfo = fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
     let processor = cpuinfo
         .lines()
@@ -220,7 +220,7 @@ fn head(place: &Place) -> String {
     format!(
         "# Benchmarks\n\n\
          Written by `cargo xtask bench`: {}, a prompt of {PROMPT} tokens, then {GENERATE} generated. Engines run in turns; \
-         medians. The last two columns say how many times as fast Jeoul is.\n\n\
+         medians of {repeats}. The last two columns say how many times as fast Jeoul is.\n\n\
          {}, {cores} cores; {}; commit {commit} of {day}; {}.\n",
         registry::DEFAULT,
         processor.trim_start_matches(['\t', ' ', ':']),
