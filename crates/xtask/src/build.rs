@@ -136,10 +136,30 @@ fn bindgen(place: &Place, wasm: &Path, folder: &Path, release: bool) -> anyhow::
     let module = folder.join("jeoul_web_bg.wasm");
     // No fast-math: the CPU lane's numbers stay the same to the bit.
     run(Command::new(optimiser)
-        .args(["-O3", "--all-features", "-o"])
+        .arg("-O3")
+        .args(FEATURES)
+        .arg("-o")
         .arg(&module)
-        .arg(&module))
+        .arg(&module))?;
+    run(Command::new("node").args(["--eval", CHECK]).arg(&module))
+        .context("the optimised module is not one that V8 takes")
 }
+
+/// What the optimiser may use: what rustc uses, and every browser has. With all features it writes modules that none loads.
+const FEATURES: [&str; 9] = [
+    "--enable-bulk-memory",
+    "--enable-bulk-memory-opt",
+    "--enable-call-indirect-overlong",
+    "--enable-multivalue",
+    "--enable-mutable-globals",
+    "--enable-nontrapping-float-to-int",
+    "--enable-reference-types",
+    "--enable-sign-ext",
+    "--enable-simd",
+];
+
+/// Compiles a module as a browser does.
+const CHECK: &str = "new WebAssembly.Module(require('fs').readFileSync(process.argv[1]))";
 
 /// Puts a finished folder in the place of an older one, so that a page never sees half of it.
 fn replace(fresh: &Path, folder: &Path) -> anyhow::Result<()> {

@@ -16,7 +16,10 @@ function ask(worker, command, file) {
 
 async function jeoul(model, { prompt, generate }) {
   const worker = new Worker('/page/worker.js', { type: 'module' });
-  await new Promise((resolve) => (worker.onmessage = resolve));
+  await new Promise((resolve, reject) => {
+    worker.onmessage = resolve;
+    worker.onerror = (event) => reject(new Error(event.message || 'the worker did not start'));
+  });
   const file = new File([await (await fetch(model)).blob()], 'model.gguf');
   await ask(worker, { type: 'load', model: null, lane: 'cpu' }, file);
   return async () => {

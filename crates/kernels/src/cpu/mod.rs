@@ -1,4 +1,5 @@
-//! The CPU lane: burn-flex holds the tensors, the loops are here. simd128 in wasm, SSE2 or NEON natively, through `wide`.
+//! The CPU lane: burn-flex holds the tensors, the loops are here. simd128 in wasm, NEON or SSE2 natively, and AVX2 or AVX-512
+//! where the processor has them ([`isa`], [`widest`]).
 //!
 //! **Invariant:** a row's result depends on that row alone, never on how many rows are computed with it.
 
