@@ -14,12 +14,13 @@ pub(crate) mod pack;
 mod quantize;
 mod rope;
 mod score;
+pub mod threads;
 mod widest;
 
 use burn::tensor::TensorData;
 use burn_flex::{Flex, FlexTensor};
 
-use crate::{Format, ops::LanguageOps};
+use crate::{BLOCK, Format, ops::LanguageOps};
 
 /// Values of a tensor in row-major order.
 fn contiguous(tensor: FlexTensor) -> FlexTensor {
@@ -81,16 +82,22 @@ impl LanguageOps for Flex {
     ) -> FlexTensor {
         let tokens = contiguous(tokens);
         let mut out = vec![0.0; words(&tokens).len() * k];
-        for (&token, row) in words(&tokens).iter().zip(out.chunks_exact_mut(k)) {
-            embed::row(token as usize, words(&quants), floats(&scales), format, row);
-        }
-        matrix(out, words(&tokens).len(), k)
+        let (ids, quants, scales) = (words(&tokens), words(&quants), floats(&scales));
+        threads::rows(&mut out, k, 4, |at, out| {
+            for (&token, row) in ids[at / k..].iter().zip(out.chunks_exact_mut(k)) {
+                embed::row(token as usize, quants, scales, format, row);
+            }
+        });
+        matrix(out, ids.len(), k)
     }
 
     fn rms_norm(x: FlexTensor, weight: FlexTensor, epsilon: f32) -> FlexTensor {
         let ([rows, k], x) = (dims(&x), contiguous(x));
         let mut out = vec![0.0; rows * k];
-        norm::rms_norm(floats(&x), floats(&weight), epsilon, &mut out);
+        let (x, weight) = (floats(&x), floats(&weight));
+        threads::rows(&mut out, k, 4, |at, out| {
+            norm::rms_norm(&x[at..][..out.len()], weight, epsilon, out);
+        });
         matrix(out, rows, k)
     }
 
@@ -103,19 +110,13 @@ impl LanguageOps for Flex {
     ) -> FlexTensor {
         let ([rows, k], x) = (dims(&x), contiguous(x));
         let mut out = vec![0.0; rows * n];
-        match format {
-            Format::F32 => matmul::float(floats(&x), words(&quants), k, n, &mut out),
-            Format::Q4 | Format::Q8 => {
-                let x = quantize::Activations::new(floats(&x), k);
-                let weights = matmul::Matrix {
-                    quants: words(&quants),
-                    scales: floats(&scales),
-                    format,
-                    n,
-                };
-                matmul::quantized(&x, &weights, &mut out);
-            }
-        }
+        let weights = matmul::Matrix {
+            quants: words(&quants),
+            scales: floats(&scales),
+            format,
+            n,
+        };
+        threads::matmul(floats(&x), k, &weights, &mut out);
         matrix(out, rows, n)
     }
 
@@ -129,13 +130,16 @@ impl LanguageOps for Flex {
         let ([rows, width], x) = (dims(&x), contiguous(x));
         let pairs = dims(&cos)[1];
         let mut out = floats(&x).to_vec();
-        let tree = contiguous(tree);
-        for (row, place) in out.chunks_exact_mut(width).zip(rows_of(&tree)) {
-            let at = place.position * pairs..(place.position + 1) * pairs;
-            for head in row.chunks_exact_mut(head_dim) {
-                rope::rotate(head, &floats(&cos)[at.clone()], &floats(&sin)[at.clone()]);
+        let tree: Vec<Row> = rows_of(&contiguous(tree)).collect();
+        let (cos, sin) = (floats(&cos), floats(&sin));
+        threads::rows(&mut out, width, 2, |at, out| {
+            for (row, place) in out.chunks_exact_mut(width).zip(&tree[at / width..]) {
+                let at = place.position * pairs..(place.position + 1) * pairs;
+                for head in row.chunks_exact_mut(head_dim) {
+                    rope::rotate(head, &cos[at.clone()], &sin[at.clone()]);
+                }
             }
-        }
+        });
         matrix(out, rows, width)
     }
 
@@ -163,37 +167,29 @@ impl LanguageOps for Flex {
             values: floats(&values),
             kv_width,
             head_dim,
+            first_head: 0,
+            heads: kv_width / head_dim,
         };
         let tree: Vec<Row> = rows_of(&contiguous(tree)).collect();
         let seen: Vec<Vec<u32>> = (0..rows).map(|row| seen(&tree, base, row)).collect();
-        attention::rows(floats(&q), cache, &seen, &mut out);
+        threads::attention(floats(&q), cache, &seen, &mut out);
         matrix(out, rows, width)
     }
 
     fn swiglu(gate: FlexTensor, up: FlexTensor) -> FlexTensor {
         let ([rows, k], gate, up) = (dims(&gate), contiguous(gate), contiguous(up));
         let mut out = vec![0.0; rows * k];
-        gate::swiglu(floats(&gate), floats(&up), &mut out);
+        let (gate, up) = (floats(&gate), floats(&up));
+        threads::rows(&mut out, BLOCK, 16, |at, out| {
+            gate::swiglu(&gate[at..][..out.len()], &up[at..][..out.len()], out);
+        });
         matrix(out, rows, k)
     }
 
     fn score(logits: FlexTensor, rows: FlexTensor, targets: FlexTensor) -> FlexTensor {
         let (vocab, logits) = (dims(&logits)[1], contiguous(logits));
         let (rows, targets) = (contiguous(rows), contiguous(targets));
-        let pairs = words(&rows).iter().zip(words(&targets));
-        let mut out = Vec::new();
-        // Targets of one row stand together.
-        let mut summary = (None, score::Summary::default());
-        for (&row, &target) in pairs {
-            let logits = &floats(&logits)[row as usize * vocab..][..vocab];
-            if summary.0 != Some(row) {
-                summary = (Some(row), score::Summary::new(logits));
-            }
-            out.extend([
-                summary.1.logprob(logits[target as usize]),
-                summary.1.best as f32,
-            ]);
-        }
+        let out = threads::score(floats(&logits), vocab, words(&rows), words(&targets));
         let count = out.len() / 2;
         matrix(out, count, 2)
     }
