@@ -1,6 +1,6 @@
 // Speeds in Chromium: `node browser.mjs CHROMIUM ENGINE MODEL PROMPT GENERATE REPEATS` loads each engine once and measures them
-// in turns. Prints {"jeoul": {"prefill": [], "decode": []}, "wllama-1": …}, in tokens a second; an engine that fails gives
-// {"error"} in their place.
+// in turns. ENGINE is the folder of Jeoul's modules. Prints {"jeoul": {"prefill": [], "decode": []}, "jeoul-2": …}, in tokens a
+// second; an engine that fails gives {"error"} in their place.
 import { createReadStream } from 'node:fs';
 import { createServer } from 'node:http';
 import { extname, join, normalize } from 'node:path';
@@ -34,7 +34,7 @@ await new Promise((resolve) => server.listen(0, '127.0.0.1', resolve));
 const browser = await chromium.launch({ executablePath: browserPath, args: ['--no-sandbox'] });
 const results = {};
 const pages = {};
-for (const name of ['jeoul', 'wllama-1', 'wllama-2']) {
+for (const name of ['jeoul', 'jeoul-2', 'wllama-1', 'wllama-2']) {
   results[name] = { prefill: [], decode: [] };
   pages[name] = await browser.newPage();
   await pages[name].goto(`http://127.0.0.1:${server.address().port}/page/index.html`);

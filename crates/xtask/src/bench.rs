@@ -45,10 +45,12 @@ type Measured = Vec<(String, Speeds)>;
 impl Bench {
     /// Runs the verb; writes BENCHMARKS.md.
     pub(crate) fn run(&self, place: &Place) -> anyhow::Result<()> {
-        let needs = [Need::BUILD, &[Need::Chromium, Need::BenchPackages]].concat();
+        let bench = &[Need::Chromium, Need::BenchPackages];
+        let needs = [Need::BUILD, Need::THREADS, bench].concat();
         setup::ensure(place, &needs)?;
         let source = fetch(place, registry::DEFAULT)?;
         engine(place, Module::Cpu, true)?;
+        engine(place, Module::CpuThreads, true)?;
         step("the command, optimised", || {
             let mut build = cargo(place, "build", &place.target);
             run(build.args(["--release", "--package", "jeoul", "--no-default-features"]))
@@ -79,7 +81,15 @@ impl Bench {
 
     fn native(&self, place: &Place, model: &Path) -> anyhow::Result<Measured> {
         let mut jeoul = Command::new(place.command("release"));
-        jeoul.args(["bench", "--json", "--repeats", "1", "--model"]);
+        jeoul.args([
+            "bench",
+            "--json",
+            "--threads",
+            "1",
+            "--repeats",
+            "1",
+            "--model",
+        ]);
         jeoul.arg(model);
         jeoul.args(["--prompt", PROMPT, "--generate", GENERATE]);
         let mut llama = Command::new("node");
@@ -110,7 +120,7 @@ impl Bench {
         command
             .arg(place.bench().join("browser.mjs"))
             .arg(needs::chromium().context("no Chromium")?)
-            .arg(place.engine().join("cpu"))
+            .arg(place.engine())
             .arg(model)
             .args([PROMPT, GENERATE, &self.repeats.to_string()]);
         let measured: serde_json::Map<String, serde_json::Value> = said(&mut command)?;

@@ -14,14 +14,16 @@ function ask(worker, command, file) {
   });
 }
 
-async function jeoul(model, { prompt, generate }) {
-  const worker = new Worker('/page/worker.js', { type: 'module' });
+async function jeoul(model, { prompt, generate, threads }) {
+  const script = threads === 1 ? '/page/worker.js' : '/page/threads.js';
+  const worker = new Worker(script, { type: 'module' });
   await new Promise((resolve, reject) => {
     worker.onmessage = resolve;
     worker.onerror = (event) => reject(new Error(event.message || 'the worker did not start'));
   });
   const file = new File([await (await fetch(model)).blob()], 'model.gguf');
-  await ask(worker, { type: 'load', model: null, lane: 'cpu' }, file);
+  const { lane } = await ask(worker, { type: 'load', model: null, lane: 'cpu' }, file);
+  if (lane.threads !== threads) throw new Error(`${lane.threads} threads`);
   return async () => {
     const { prefill, decode } = await ask(worker, { type: 'measure', prompt, generate, repeats: 1 });
     return { prefill: prefill[0], decode: decode[0] };
@@ -50,7 +52,8 @@ async function wllama(model, { prompt, generate, threads }) {
 }
 
 globalThis.engines = {
-  jeoul,
+  jeoul: (model, sizes) => jeoul(model, { ...sizes, threads: 1 }),
+  'jeoul-2': (model, sizes) => jeoul(model, { ...sizes, threads: 2 }),
   'wllama-1': (model, sizes) => wllama(model, { ...sizes, threads: 1 }),
   'wllama-2': (model, sizes) => wllama(model, { ...sizes, threads: 2 }),
 };

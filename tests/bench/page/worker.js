@@ -1,6 +1,6 @@
-// Jeoul's worker, as the page starts it.
-import init, { serve } from '/engine/jeoul_web.js';
+// Jeoul's worker with one thread, as the page starts it.
+import init, { serve } from '/engine/cpu/jeoul_web.js';
 
 await init();
-serve();
+serve(null);
 postMessage({ ready: true });

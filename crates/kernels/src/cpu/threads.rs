@@ -62,7 +62,7 @@ mod here {
         POOL.help();
     }
 
-    /// Has whoever waits for a part give up. For the panic hook: a thread that aborts ends no part.
+    /// Has whoever waits for a part give up: a thread that broke ends none.
     #[cfg(target_family = "wasm")]
     pub fn give_up() {
         POOL.give_up();
