@@ -7,7 +7,6 @@ mod attention;
 mod embed;
 mod gate;
 mod matmul;
-mod norm;
 pub(crate) mod pack;
 mod rope;
 mod score;
@@ -20,6 +19,7 @@ use burn_cubecl::{
 use cubecl::prelude::*;
 
 use crate::{Format, ops::LanguageOps};
+use matmul::{End, Tile};
 
 /// Threads of a group in element-wise kernels.
 const UNITS: u32 = 64;
@@ -55,6 +55,89 @@ const fn bits(format: Format) -> u32 {
     }
 }
 
+/// The tensor itself for its only owner: nobody else sees the write. Otherwise a copy, as Burn's own in-place operations make.
+fn owned(tensor: CubeTensor) -> CubeTensor {
+    assert!(tensor.is_contiguous());
+    if tensor.can_mut() {
+        tensor
+    } else {
+        tensor.copy()
+    }
+}
+
+/// Up to so many rows attention shares a head among threads.
+const FEW_ROWS: usize = 8;
+
+impl Tile {
+    /// What suits this many rows.
+    fn of(rows: usize) -> Self {
+        let var = |n: &str, d: usize| {
+            std::env::var(n)
+                .ok()
+                .and_then(|v| v.parse().ok())
+                .unwrap_or(d)
+        };
+        if rows <= 1 {
+            Self {
+                rows: 1,
+                columns: var("C1", 4),
+                share: var("S1", 1) as u32,
+                units: var("U1", 16) as u32,
+            }
+        } else {
+            Self {
+                rows: var("RN", 8),
+                columns: var("CN", 4),
+                share: var("SN", 1) as u32,
+                units: var("UN", 16) as u32,
+            }
+        }
+    }
+
+    /// Groups for a product `[rows, n]`.
+    fn groups(self, rows: usize, n: usize) -> CubeCount {
+        let per_group = self.units / self.share * self.columns as u32;
+        let count = (n as u32).div_ceil(per_group);
+        let spread = count.div_ceil(65_535);
+        let rows = rows.div_ceil(self.rows) as u32;
+        CubeCount::Static(count.div_ceil(spread), spread, rows)
+    }
+}
+
+/// A product after a norm, into `out`. Weights are quants, scales, format and `n`.
+fn normed(
+    x: CubeTensor,
+    norm: CubeTensor,
+    epsilon: f32,
+    (quants, scales, format, n): (CubeTensor, CubeTensor, Format, usize),
+    end: End,
+    out: CubeTensor,
+) -> CubeTensor {
+    let ([rows, k], x) = (dims(&x), into_contiguous(x));
+    let client = out.client.clone();
+    let tile = Tile::of(rows);
+    unsafe {
+        matmul::normed::launch_unchecked(
+            &client,
+            tile.groups(rows, n),
+            CubeDim::new_1d(tile.units),
+            x.into_buffer_arg(),
+            norm.into_buffer_arg(),
+            quants.into_buffer_arg(),
+            scales.into_buffer_arg(),
+            out.clone().into_buffer_arg(),
+            rows as u32,
+            n as u32,
+            k as u32,
+            epsilon,
+            tile,
+            end,
+            bits(format),
+        )
+    };
+    out
+}
+
 impl LanguageOps for CubeBackend {
     fn embed(
         tokens: CubeTensor,
@@ -84,47 +167,69 @@ impl LanguageOps for CubeBackend {
         out
     }
 
-    fn rms_norm(x: CubeTensor, weight: CubeTensor, epsilon: f32) -> CubeTensor {
-        let ([rows, k], x) = (dims(&x), into_contiguous(x));
-        let out = matrix(&x, rows, k);
-        let client = out.client.clone();
-        unsafe {
-            norm::kernel::launch_unchecked(
-                &client,
-                CubeCount::Static(rows as u32, 1, 1),
-                CubeDim::new_1d(norm::UNITS),
-                x.into_buffer_arg(),
-                weight.into_buffer_arg(),
-                out.clone().into_buffer_arg(),
-                k as u32,
-                epsilon,
-            )
-        };
-        out
-    }
-
-    fn matmul(
+    fn project(
         x: CubeTensor,
+        norm: CubeTensor,
+        epsilon: f32,
         quants: CubeTensor,
         scales: CubeTensor,
         format: Format,
         n: usize,
     ) -> CubeTensor {
-        let ([rows, k], x) = (dims(&x), into_contiguous(x));
-        let out = matrix(&x, rows, n);
+        let out = matrix(&x, dims(&x)[0], n);
+        let weights = (quants, scales, format, n);
+        normed(x, norm, epsilon, weights, End::Store, out)
+    }
+
+    fn project_gated(
+        x: CubeTensor,
+        norm: CubeTensor,
+        epsilon: f32,
+        quants: CubeTensor,
+        scales: CubeTensor,
+        format: Format,
+        n: usize,
+    ) -> CubeTensor {
+        let out = matrix(&x, dims(&x)[0], n / 2);
+        let weights = (quants, scales, format, n);
+        normed(x, norm, epsilon, weights, End::Gate, out)
+    }
+
+    fn swiglu(both: CubeTensor) -> CubeTensor {
+        let ([rows, width], both) = (dims(&both), into_contiguous(both));
+        let (k, count) = (width / 2, rows * width / 2);
+        let out = matrix(&both, rows, k);
         let client = out.client.clone();
-        let rows_per_group = if rows == 1 { 1 } else { matmul::ROWS };
-        let columns = (n as u32).div_ceil(matmul::COLUMNS);
-        let spread = columns.div_ceil(65_535);
         unsafe {
-            matmul::kernel::launch_unchecked(
+            gate::kernel::launch_unchecked(
                 &client,
-                CubeCount::Static(
-                    columns.div_ceil(spread),
-                    spread,
-                    (rows as u32).div_ceil(rows_per_group),
-                ),
-                CubeDim::new_1d(matmul::UNITS),
+                groups(count, UNITS),
+                CubeDim::new_1d(UNITS),
+                both.into_buffer_arg(),
+                out.clone().into_buffer_arg(),
+                count as u32,
+                k as u32,
+            )
+        };
+        out
+    }
+
+    fn project_onto(
+        onto: CubeTensor,
+        x: CubeTensor,
+        quants: CubeTensor,
+        scales: CubeTensor,
+        format: Format,
+    ) -> CubeTensor {
+        let ([rows, n], [_, k], x) = (dims(&onto), dims(&x), into_contiguous(x));
+        let out = owned(into_contiguous(onto));
+        let client = out.client.clone();
+        let tile = Tile::of(rows);
+        unsafe {
+            matmul::added::launch_unchecked(
+                &client,
+                tile.groups(rows, n),
+                CubeDim::new_1d(tile.units),
                 x.into_buffer_arg(),
                 quants.into_buffer_arg(),
                 scales.into_buffer_arg(),
@@ -132,57 +237,56 @@ impl LanguageOps for CubeBackend {
                 rows as u32,
                 n as u32,
                 k as u32,
-                rows_per_group as usize,
+                tile,
                 bits(format),
             )
         };
         out
     }
 
-    fn rope(
-        x: CubeTensor,
-        cos: CubeTensor,
-        sin: CubeTensor,
+    fn write_kv(
+        cache: CubeTensor,
+        qkv: CubeTensor,
+        angles: CubeTensor,
         tree: CubeTensor,
+        base: usize,
         head_dim: usize,
     ) -> CubeTensor {
-        let ([rows, width], x) = (dims(&x), into_contiguous(x));
-        let pairs = dims(&cos)[1];
-        let out = matrix(&x, rows, width);
-        let client = out.client.clone();
-        unsafe {
-            rope::kernel::launch_unchecked(
-                &client,
-                groups(rows * width / 2, UNITS),
-                CubeDim::new_1d(UNITS),
-                x.into_buffer_arg(),
-                cos.into_buffer_arg(),
-                sin.into_buffer_arg(),
-                into_contiguous(tree).into_buffer_arg(),
-                out.clone().into_buffer_arg(),
-                (rows * width / 2) as u32,
-                (width / 2) as u32,
-                (head_dim / 2) as u32,
-                pairs as u32,
-            )
-        };
-        out
-    }
-
-    fn kv_write(cache: CubeTensor, rows: CubeTensor, position: usize) -> CubeTensor {
-        assert!(cache.is_contiguous());
-        // The only handle: nobody else sees the write. Otherwise copy, as Burn's own in-place operations do.
-        let cache = if cache.can_mut() { cache } else { cache.copy() };
-        let ([count, width], rows) = (dims(&rows), into_contiguous(rows));
+        let ([rows, width], [_, kv_width]) = (dims(&qkv), dims(&cache));
+        let (cache, turned) = (owned(cache), dims(&angles)[1] / 2);
         let client = cache.client.clone();
+        let count = rows * kv_width / 2;
         unsafe {
             rope::write_kernel::launch_unchecked(
+                &client,
+                groups(count, UNITS),
+                CubeDim::new_1d(UNITS),
+                cache.clone().into_buffer_arg(),
+                into_contiguous(qkv).into_buffer_arg(),
+                angles.into_buffer_arg(),
+                into_contiguous(tree).into_buffer_arg(),
+                count as u32,
+                base as u32,
+                (kv_width / 2) as u32,
+                (width / 2) as u32,
+                (head_dim / 2) as u32,
+                turned as u32,
+            )
+        };
+        cache
+    }
+
+    fn write_rows(cache: CubeTensor, rows: CubeTensor, place: usize) -> CubeTensor {
+        let (cache, [count, width]) = (owned(cache), dims(&rows));
+        let client = cache.client.clone();
+        unsafe {
+            rope::copy_kernel::launch_unchecked(
                 &client,
                 groups(count * width, UNITS),
                 CubeDim::new_1d(UNITS),
                 cache.clone().into_buffer_arg(),
-                rows.into_buffer_arg(),
-                (position * width) as u32,
+                into_contiguous(rows).into_buffer_arg(),
+                (place * width) as u32,
                 (count * width) as u32,
             )
         };
@@ -190,49 +294,62 @@ impl LanguageOps for CubeBackend {
     }
 
     fn attention(
-        q: CubeTensor,
-        keys: CubeTensor,
-        values: CubeTensor,
+        qkv: CubeTensor,
+        cache: CubeTensor,
+        angles: CubeTensor,
         tree: CubeTensor,
         base: usize,
         head_dim: usize,
     ) -> CubeTensor {
-        let ([rows, width], [_, kv_width], q) = (dims(&q), dims(&keys), into_contiguous(q));
-        let out = matrix(&q, rows, width);
-        let client = out.client.clone();
+        let ([rows, all], [_, both], qkv) = (dims(&qkv), dims(&cache), into_contiguous(qkv));
+        let (width, kv_width, turned) = (all - both, both / 2, dims(&angles)[1] / 2);
+        let out = matrix(&qkv, rows, width);
+        let (client, tree) = (out.client.clone(), into_contiguous(tree));
+        let scale = 1.0 / (head_dim as f32).sqrt();
+        let units = CubeDim::new_1d(attention::UNITS);
+        if rows > FEW_ROWS {
+            let items = (rows * width / kv_width) as u32;
+            unsafe {
+                attention::many::launch_unchecked(
+                    &client,
+                    CubeCount::Static(
+                        (kv_width / head_dim) as u32,
+                        items.div_ceil(attention::UNITS),
+                        1,
+                    ),
+                    units,
+                    qkv.into_buffer_arg(),
+                    cache.into_buffer_arg(),
+                    angles.into_buffer_arg(),
+                    tree.into_buffer_arg(),
+                    out.clone().into_buffer_arg(),
+                    rows as u32,
+                    width as u32,
+                    kv_width as u32,
+                    base as u32,
+                    turned as u32,
+                    scale,
+                    head_dim,
+                )
+            };
+            return out;
+        }
         unsafe {
-            attention::kernel::launch_unchecked(
+            attention::few::launch_unchecked(
                 &client,
                 CubeCount::Static((width / head_dim) as u32, rows as u32, 1),
-                CubeDim::new_1d(attention::UNITS),
-                q.into_buffer_arg(),
-                keys.into_buffer_arg(),
-                values.into_buffer_arg(),
-                into_contiguous(tree).into_buffer_arg(),
+                units,
+                qkv.into_buffer_arg(),
+                cache.into_buffer_arg(),
+                angles.into_buffer_arg(),
+                tree.into_buffer_arg(),
                 out.clone().into_buffer_arg(),
                 width as u32,
                 kv_width as u32,
                 base as u32,
-                1.0 / (head_dim as f32).sqrt(),
+                turned as u32,
+                scale,
                 head_dim,
-            )
-        };
-        out
-    }
-
-    fn swiglu(gate: CubeTensor, up: CubeTensor) -> CubeTensor {
-        let ([rows, k], gate, up) = (dims(&gate), into_contiguous(gate), into_contiguous(up));
-        let out = matrix(&gate, rows, k);
-        let client = out.client.clone();
-        unsafe {
-            gate::kernel::launch_unchecked(
-                &client,
-                groups(rows * k, UNITS),
-                CubeDim::new_1d(UNITS),
-                gate.into_buffer_arg(),
-                up.into_buffer_arg(),
-                out.clone().into_buffer_arg(),
-                (rows * k) as u32,
             )
         };
         out
