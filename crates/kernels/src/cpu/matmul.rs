@@ -79,6 +79,7 @@ fn few<I: Isa, Q: Quants, const N: usize>(
         let mut tiles = [isa.splat(0.0); N];
         for block in 0..rows.blocks() {
             let weights = Block::<I>::read::<Q>(isa, weights, panel, block, rows.blocks());
+            weights.prefetch::<Q>(isa, rows.blocks());
             if let Some((pairs, scales)) = rows.block(block).as_chunk::<N>(0) {
                 let sums = Q::streamed(isa, weights.quants, pairs);
                 weights.add(isa, sums, scales, &mut tiles);
@@ -251,6 +252,7 @@ fn buffered<I: Isa, const N: usize>(
 struct Block<'a, I: Isa> {
     /// Where only one panel is at work, or there is only one, it stands twice.
     quants: [&'a [u8]; 2],
+    scale_bytes: [&'a [u8]; 2],
     scales: I::Floats,
     /// `None` where the format has no minima.
     minima: Option<I::Floats>,
@@ -273,6 +275,7 @@ impl<'a, I: Isa> Block<'a, I> {
         );
         let minima = at.map(|at| &scales[(at + 1) * Q::SCALES - 1]);
         Self {
+            scale_bytes: at.map(|at| bytemuck::cast_slice(&scales[at * Q::SCALES..][..Q::SCALES])),
             quants: at.map(|at| &quants[at * Q::BYTES..][..Q::BYTES]),
             scales: isa.load(at.map(|at| &scales[at * Q::SCALES])),
             minima: if Q::SCALES == 2 {
@@ -280,6 +283,16 @@ impl<'a, I: Isa> Block<'a, I> {
             } else {
                 None
             },
+        }
+    }
+
+    /// Asks for the same block of the next panels: a panel is too short for the processor to see a stream in it.
+    #[inline(always)]
+    fn prefetch<Q: Quants>(&self, isa: I, blocks: usize) {
+        let panels = I::PANELS * blocks;
+        for i in 0..I::PANELS {
+            isa.prefetch(self.quants[i], panels * Q::BYTES);
+            isa.prefetch(self.scale_bytes[i], panels * Q::SCALES * 4 * PANEL);
         }
     }
 

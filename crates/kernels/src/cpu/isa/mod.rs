@@ -42,6 +42,11 @@ pub(super) unsafe trait Isa: Copy {
     fn widen_q4_unshifted(self, panels: [&[u8; CHUNK]; 2]) -> [Self::Pair; 4];
     /// Widens two pairs of k of 8-bit weights.
     fn widen_q8(self, panels: [&[u8; CHUNK]; 2]) -> [Self::Pair; 2];
+    /// Asks for the bytes that stand `ahead` bytes behind these; it may be more than there are.
+    #[inline(always)]
+    fn prefetch(self, bytes: &[u8], ahead: usize) {
+        _ = (bytes, ahead);
+    }
     /// Weights of nothing.
     fn widened_zero(self) -> Self::Pair;
     /// Sums of nothing.

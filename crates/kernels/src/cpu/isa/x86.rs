@@ -31,6 +31,20 @@ impl Avx512 {
     }
 }
 
+/// Bytes of a cache line.
+const LINE: usize = 64;
+
+#[inline(always)]
+fn prefetch(bytes: &[u8], ahead: usize) {
+    let mut line = 0;
+    while line < bytes.len() {
+        let address = bytes.as_ptr().wrapping_add(ahead + line);
+        // SAFETY: any address will do, it is never read from.
+        unsafe { _mm_prefetch::<_MM_HINT_T0>(address.cast()) };
+        line += LINE;
+    }
+}
+
 // SAFETY: `find` alone makes a value. Loads are unaligned and lie within the arrays that are passed.
 unsafe impl Isa for Avx2 {
     const PANELS: usize = 1;
@@ -78,6 +92,11 @@ unsafe impl Isa for Avx2 {
                 _mm256_cvtepi8_epi16(_mm256_extracti128_si256::<1>(bytes)),
             ]
         }
+    }
+
+    #[inline(always)]
+    fn prefetch(self, bytes: &[u8], ahead: usize) {
+        prefetch(bytes, ahead);
     }
 
     #[inline(always)]
@@ -185,6 +204,11 @@ unsafe impl Isa for Avx512 {
                 _mm512_cvtepi8_epi16(_mm256_permute2x128_si256::<0x31>(left, right)),
             ]
         }
+    }
+
+    #[inline(always)]
+    fn prefetch(self, bytes: &[u8], ahead: usize) {
+        prefetch(bytes, ahead);
     }
 
     #[inline(always)]
