@@ -11,12 +11,15 @@ pub(crate) mod pack;
 mod rope;
 mod score;
 
+use std::sync::OnceLock;
+use std::sync::atomic::{AtomicU64, Ordering};
+
 use burn::tensor::{DType, Shape};
 use burn_cubecl::{
     CubeBackend, kernel::into_contiguous, ops::numeric::empty_device_contiguous_dtype,
     tensor::CubeTensor,
 };
-use cubecl::prelude::*;
+use cubecl::{client::Client, prelude::*};
 
 use crate::{Format, ops::LanguageOps};
 use matmul::{End, Tile};
@@ -68,29 +71,51 @@ fn owned(tensor: CubeTensor) -> CubeTensor {
 /// Up to so many rows attention shares a head among threads.
 const FEW_ROWS: usize = 8;
 
+/// What kind of adapter computes, which decides how work is cut.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Adapter {
+    /// A graphics processor: many threads, that share what they read.
+    Graphics,
+    /// A processor that plays one (lavapipe, SwiftShader): few threads with much in hand, no barriers.
+    Emulated,
+}
+
+static ADAPTER: OnceLock<Adapter> = OnceLock::new();
+
+/// Says what computes; the first word counts, and without one it is [`Adapter::Graphics`].
+pub fn tune(adapter: Adapter) {
+    _ = ADAPTER.set(adapter);
+}
+
+static DISPATCHES: AtomicU64 = AtomicU64::new(0);
+
+/// Dispatches of this crate's kernels so far, in this process.
+pub fn dispatches() -> u64 {
+    DISPATCHES.load(Ordering::Relaxed)
+}
+
+/// The client of a tensor, for one dispatch.
+fn dispatching(tensor: &CubeTensor) -> Client {
+    DISPATCHES.fetch_add(1, Ordering::Relaxed);
+    tensor.client.clone()
+}
+
 impl Tile {
-    /// What suits this many rows.
+    /// What suits this many rows. For emulated adapters the fastest of those tried on lavapipe; for graphics processors not measured.
     fn of(rows: usize) -> Self {
-        let var = |n: &str, d: usize| {
-            std::env::var(n)
-                .ok()
-                .and_then(|v| v.parse().ok())
-                .unwrap_or(d)
+        let adapter = ADAPTER.get().copied().unwrap_or(Adapter::Graphics);
+        let tile = |rows, columns, share, units| Self {
+            rows,
+            columns,
+            share,
+            units,
         };
-        if rows <= 1 {
-            Self {
-                rows: 1,
-                columns: var("C1", 4),
-                share: var("S1", 1) as u32,
-                units: var("U1", 16) as u32,
-            }
-        } else {
-            Self {
-                rows: var("RN", 8),
-                columns: var("CN", 4),
-                share: var("SN", 1) as u32,
-                units: var("UN", 16) as u32,
-            }
+        match (adapter, rows) {
+            (Adapter::Graphics, 1) => tile(1, 2, 8, 64),
+            (Adapter::Graphics, _) => tile(8, 4, 1, 64),
+            (Adapter::Emulated, 1) => tile(1, 8, 1, 8),
+            (Adapter::Emulated, 2..=4) => tile(4, 8, 1, 16),
+            (Adapter::Emulated, _) => tile(8, 8, 1, 16),
         }
     }
 
@@ -114,7 +139,7 @@ fn normed(
     out: CubeTensor,
 ) -> CubeTensor {
     let ([rows, k], x) = (dims(&x), into_contiguous(x));
-    let client = out.client.clone();
+    let client = dispatching(&out);
     let tile = Tile::of(rows);
     unsafe {
         matmul::normed::launch_unchecked(
@@ -149,7 +174,7 @@ impl LanguageOps for CubeBackend {
         let tokens = into_contiguous(tokens);
         let rows = tokens.meta.shape()[0];
         let out = matrix(&scales, rows, k);
-        let client = out.client.clone();
+        let client = dispatching(&out);
         unsafe {
             embed::kernel::launch_unchecked(
                 &client,
@@ -199,7 +224,7 @@ impl LanguageOps for CubeBackend {
         let ([rows, width], both) = (dims(&both), into_contiguous(both));
         let (k, count) = (width / 2, rows * width / 2);
         let out = matrix(&both, rows, k);
-        let client = out.client.clone();
+        let client = dispatching(&out);
         unsafe {
             gate::kernel::launch_unchecked(
                 &client,
@@ -223,7 +248,7 @@ impl LanguageOps for CubeBackend {
     ) -> CubeTensor {
         let ([rows, n], [_, k], x) = (dims(&onto), dims(&x), into_contiguous(x));
         let out = owned(into_contiguous(onto));
-        let client = out.client.clone();
+        let client = dispatching(&out);
         let tile = Tile::of(rows);
         unsafe {
             matmul::added::launch_unchecked(
@@ -254,7 +279,7 @@ impl LanguageOps for CubeBackend {
     ) -> CubeTensor {
         let ([rows, width], [_, kv_width]) = (dims(&qkv), dims(&cache));
         let (cache, turned) = (owned(cache), dims(&angles)[1] / 2);
-        let client = cache.client.clone();
+        let client = dispatching(&cache);
         let count = rows * kv_width / 2;
         unsafe {
             rope::write_kernel::launch_unchecked(
@@ -278,7 +303,7 @@ impl LanguageOps for CubeBackend {
 
     fn write_rows(cache: CubeTensor, rows: CubeTensor, place: usize) -> CubeTensor {
         let (cache, [count, width]) = (owned(cache), dims(&rows));
-        let client = cache.client.clone();
+        let client = dispatching(&cache);
         unsafe {
             rope::copy_kernel::launch_unchecked(
                 &client,
@@ -304,7 +329,7 @@ impl LanguageOps for CubeBackend {
         let ([rows, all], [_, both], qkv) = (dims(&qkv), dims(&cache), into_contiguous(qkv));
         let (width, kv_width, turned) = (all - both, both / 2, dims(&angles)[1] / 2);
         let out = matrix(&qkv, rows, width);
-        let (client, tree) = (out.client.clone(), into_contiguous(tree));
+        let (client, tree) = (dispatching(&out), into_contiguous(tree));
         let scale = 1.0 / (head_dim as f32).sqrt();
         let units = CubeDim::new_1d(attention::UNITS);
         if rows > FEW_ROWS {
@@ -359,7 +384,7 @@ impl LanguageOps for CubeBackend {
         let (vocab, logits) = (dims(&logits)[1], into_contiguous(logits));
         let count = targets.meta.shape()[0];
         let out = matrix(&logits, count, 2);
-        let client = out.client.clone();
+        let client = dispatching(&out);
         unsafe {
             score::kernel::launch_unchecked(
                 &client,
