@@ -3,7 +3,7 @@
 use std::num::NonZeroU16;
 use std::time::Instant;
 
-use jeoul_model::Speeds;
+use jeoul_model::{Lane, Speeds, threads};
 use serde_json::json;
 
 use crate::checkpoint::ModelArguments;
@@ -25,7 +25,7 @@ pub(crate) struct Bench {
     /// Measurements, each with another prompt; one more before them warms up.
     #[arg(long, default_value = "5", value_name = "COUNT")]
     repeats: NonZeroU16,
-    /// Print JSON: {"prefill", "decode"}, tokens a second of each measurement.
+    /// Print JSON: {"prefill", "decode"}, tokens a second of each measurement, and "threads", null off the `cpu` lane.
     #[arg(long)]
     json: bool,
 }
@@ -41,8 +41,11 @@ impl Bench {
             [self.prompt, self.generate, self.repeats].map(|count| count.get().into());
         let speeds = pollster::block_on(model.speeds(prompt, generate, repeats, now));
         let Speeds { prefill, decode } = speeds?;
+        // The other lanes' threads are not ours to count.
+        let threads = (self.model.lane() == Lane::Cpu).then(threads::count);
         if self.json {
-            return print(&json!({ "prefill": prefill, "decode": decode }).to_string());
+            let speeds = json!({ "prefill": prefill, "decode": decode, "threads": threads });
+            return print(&speeds.to_string());
         }
         let line = |name: &str, tokens: usize, speeds: &[f64]| {
             let lowest = speeds.iter().copied().fold(f64::INFINITY, f64::min);
@@ -52,8 +55,9 @@ impl Bench {
                 median(speeds)
             )
         };
+        let threads = threads.map_or(String::new(), |count| format!("\nthreads {count:>6}"));
         print(&format!(
-            "{}\n{}",
+            "{}\n{}{threads}",
             line("prefill", prompt, &prefill),
             line("decode", generate, &decode)
         ))

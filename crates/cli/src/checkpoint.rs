@@ -1,11 +1,13 @@
 //! From `--model` and `--lane` to a loaded model.
 
+use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
+use std::thread;
 
 use anyhow::Context;
 use clap::builder::{PossibleValuesParser, TypedValueParser};
 use jeoul_checkpoint::{Checkpoint, FileSource};
-use jeoul_model::{Lane, LocalModel, ModelError};
+use jeoul_model::{Lane, LocalModel, ModelError, threads};
 
 use crate::failure::Failure;
 use crate::progress::Progress;
@@ -19,6 +21,19 @@ pub(crate) struct ModelArguments {
     /// Where to compute: `cpu` is equal to the bit on every machine, `reference` is slow and exact.
     #[arg(long, default_value = "cpu", value_parser = lanes())]
     lane: Lane,
+    /// Threads of the `cpu` lane, which change no result; as many as there are cores if left out.
+    #[arg(long, value_name = "COUNT", value_parser = thread_count)]
+    threads: Option<NonZeroUsize>,
+}
+
+/// Most threads that can be asked for; no machine has more cores.
+const THREADS_MAX: usize = 1024;
+
+fn thread_count(text: &str) -> Result<NonZeroUsize, String> {
+    match text.parse::<NonZeroUsize>() {
+        Ok(count) if count.get() <= THREADS_MAX => Ok(count),
+        _ => Err(format!("a number from 1 to {THREADS_MAX} is needed")),
+    }
 }
 
 fn lanes() -> impl TypedValueParser<Value = Lane> {
@@ -37,6 +52,12 @@ impl ModelArguments {
     /// Opens the file and reads its weights into the lane's layout.
     pub(crate) fn load(&self, progress: &Progress) -> Result<(LocalModel, Facts), Failure> {
         let checkpoint = open(&self.model)?;
+        if self.lane == Lane::Cpu {
+            let cores = || thread::available_parallelism().unwrap_or(NonZeroUsize::MIN);
+            threads::start(self.threads.unwrap_or_else(cores))
+                .context("the threads could not be started")
+                .map_err(|error| Failure::from(error).hint("`--threads 1` needs none"))?;
+        }
         let facts = Facts::of(&checkpoint);
         let loaded = pollster::block_on(LocalModel::load(checkpoint, self.lane, progress.pace()));
         progress.end();

@@ -20,6 +20,7 @@ mod unpack;
 mod weights;
 
 pub use error::ModelError;
+pub use jeoul_kernels::cpu::threads;
 pub use lane::Lane;
 pub use local::LocalModel;
 pub use pace::{Pace, Step};

@@ -18,6 +18,9 @@ pub(super) struct Cache<'a> {
     pub(super) kv_width: usize,
     /// Values per head, a multiple of 4.
     pub(super) head_dim: usize,
+    /// The key head that the first query heads read, and how many are read.
+    pub(super) first_head: usize,
+    pub(super) heads: usize,
 }
 
 /// Rows that share transposed keys.
@@ -26,13 +29,14 @@ const ROWS: usize = 16;
 const LANES: usize = 2 * PANEL;
 
 widest! {
-    /// `q [rows, heads · head_dim]`; row `i` sees the places `seen[i]` of the cache, in this order. Writes `out`, shaped like `q`.
+    /// `q [rows, heads · head_dim]`, the query heads that read the cache's; row `i` sees the places `seen[i]` of the cache, in
+    /// this order. Writes `out`, shaped like `q`.
     pub(super) fn rows(isa; q: &[f32], cache: Cache<'_>, seen: &[Vec<u32>], out: &mut [f32]) {
         let width = q.len() / seen.len();
-        let mut work = Work::new(cache, width / cache.kv_width);
+        let mut work = Work::new(cache, width / (cache.heads * cache.head_dim));
         let tiles = q.chunks(ROWS * width).zip(out.chunks_mut(ROWS * width));
         for ((q, out), seen) in tiles.zip(seen.chunks(ROWS)) {
-            for kv_head in 0..cache.kv_width / cache.head_dim {
+            for kv_head in 0..cache.heads {
                 work.tile(isa, q, kv_head, seen, out);
             }
         }
@@ -158,7 +162,7 @@ impl<'a> Work<'a> {
         let (width, head_dim) = (2 * self.cache.kv_width, self.cache.head_dim);
         let places = &self.cache.places[first * width..];
         for (lane, key) in places.chunks_exact(width).take(LANES).enumerate() {
-            let key = &key[kv_head * head_dim..][..head_dim];
+            let key = &key[(self.cache.first_head + kv_head) * head_dim..][..head_dim];
             for (lanes, &key) in self.keys.iter_mut().zip(key) {
                 lanes[lane / PANEL][lane % PANEL] = key;
             }
@@ -224,7 +228,7 @@ fn weighted_sum<I: Isa>(
     total: f32,
     out: &mut [f32],
 ) {
-    let mut from = cache.kv_width + kv_head * cache.head_dim;
+    let mut from = cache.kv_width + (cache.first_head + kv_head) * cache.head_dim;
     let (chunks, rest) = out.as_chunks_mut::<{ PANELS * PANEL }>();
     for out in chunks {
         let mut sums = [isa.splat(0.0); PANELS];

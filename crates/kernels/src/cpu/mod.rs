@@ -14,6 +14,7 @@ pub(crate) mod pack;
 mod quantize;
 mod rope;
 mod score;
+pub mod threads;
 mod widest;
 
 use burn::tensor::TensorData;
@@ -85,7 +86,10 @@ fn seen(tree: &[Row], base: usize, row: usize) -> Vec<u32> {
 fn normed(x: FlexTensor, norm: &FlexTensor, epsilon: f32) -> FlexTensor {
     let ([rows, k], x) = (dims(&x), contiguous(x));
     let mut out = vec![0.0; rows * k];
-    norm::rms_norm(floats(&x), floats(norm), epsilon, &mut out);
+    let (x, weight) = (floats(&x), floats(norm));
+    threads::rows(&mut out, k, 4, |at, out| {
+        norm::rms_norm(&x[at..][..out.len()], weight, epsilon, out);
+    });
     matrix(out, rows, k)
 }
 
@@ -99,19 +103,13 @@ fn product(
     n: usize,
 ) -> Vec<f32> {
     let mut out = vec![0.0; dims(x)[0] * n];
-    match format {
-        Format::F32 => matmul::float(floats(x), words(quants), k, n, &mut out),
-        Format::Q4 | Format::Q8 => {
-            let x = quantize::Activations::new(floats(x), k);
-            let weights = matmul::Matrix {
-                quants: words(quants),
-                scales: floats(scales),
-                format,
-                n,
-            };
-            matmul::quantized(&x, &weights, &mut out);
-        }
-    }
+    let weights = matmul::Matrix {
+        quants: words(quants),
+        scales: floats(scales),
+        format,
+        n,
+    };
+    threads::matmul(floats(x), k, &weights, &mut out);
     out
 }
 
@@ -149,10 +147,13 @@ impl LanguageOps for Flex {
     ) -> FlexTensor {
         let tokens = contiguous(tokens);
         let mut out = vec![0.0; words(&tokens).len() * k];
-        for (&token, row) in words(&tokens).iter().zip(out.chunks_exact_mut(k)) {
-            embed::row(token as usize, words(&quants), floats(&scales), format, row);
-        }
-        matrix(out, words(&tokens).len(), k)
+        let (ids, quants, scales) = (words(&tokens), words(&quants), floats(&scales));
+        threads::rows(&mut out, k, 4, |at, out| {
+            for (&token, row) in ids[at / k..].iter().zip(out.chunks_exact_mut(k)) {
+                embed::row(token as usize, quants, scales, format, row);
+            }
+        });
+        matrix(out, ids.len(), k)
     }
 
     fn project(
@@ -185,8 +186,11 @@ impl LanguageOps for Flex {
     fn swiglu(both: FlexTensor) -> FlexTensor {
         let ([rows, width], both) = (dims(&both), contiguous(both));
         let mut out = vec![0.0; rows * width / 2];
-        gate::swiglu(floats(&both), width / 2, &mut out);
-        matrix(out, rows, width / 2)
+        let (both, k) = (floats(&both), width / 2);
+        threads::rows(&mut out, k, 16, |at, out| {
+            gate::swiglu(&both[2 * at..][..2 * out.len()], k, out);
+        });
+        matrix(out, rows, k)
     }
 
     fn project_onto(
@@ -253,30 +257,19 @@ impl LanguageOps for Flex {
             places: floats(&cache),
             kv_width: kv_width / 2,
             head_dim,
+            first_head: 0,
+            heads: kv_width / 2 / head_dim,
         };
         let seen: Vec<Vec<u32>> = (0..rows).map(|row| seen(&tree, base, row)).collect();
         let mut out = vec![0.0; rows * width];
-        attention::rows(&q, cache, &seen, &mut out);
+        threads::attention(&q, cache, &seen, &mut out);
         matrix(out, rows, width)
     }
 
     fn score(logits: FlexTensor, rows: FlexTensor, targets: FlexTensor) -> FlexTensor {
         let (vocab, logits) = (dims(&logits)[1], contiguous(logits));
         let (rows, targets) = (contiguous(rows), contiguous(targets));
-        let pairs = words(&rows).iter().zip(words(&targets));
-        let mut out = Vec::new();
-        // Targets of one row stand together.
-        let mut summary = (None, score::Summary::default());
-        for (&row, &target) in pairs {
-            let logits = &floats(&logits)[row as usize * vocab..][..vocab];
-            if summary.0 != Some(row) {
-                summary = (Some(row), score::Summary::new(logits));
-            }
-            out.extend([
-                summary.1.logprob(logits[target as usize]),
-                summary.1.best as f32,
-            ]);
-        }
+        let out = threads::score(floats(&logits), vocab, words(&rows), words(&targets));
         let count = out.len() / 2;
         matrix(out, count, 2)
     }
