@@ -1,50 +1,27 @@
 // Speeds in Chromium: `node browser.mjs CHROMIUM ENGINE MODEL PROMPT GENERATE REPEATS` loads each engine once and measures them
 // in turns. ENGINE is the folder of Jeoul's modules. Prints {"jeoul": {"prefill": [], "decode": []}, "jeoul-2": …}, in tokens a
 // second; an engine that fails gives {"error"} in their place.
-import { createReadStream } from 'node:fs';
-import { createServer } from 'node:http';
-import { extname, join, normalize } from 'node:path';
-import { fileURLToPath } from 'node:url';
-import { chromium } from 'playwright-core';
+import { browse, installed, reason } from './server.mjs';
 
 const [browserPath, engine, model, ...numbers] = process.argv.slice(2);
 const [prompt, generate, repeats] = numbers.map(Number);
-const here = fileURLToPath(new URL('.', import.meta.url));
-const folders = { page: join(here, 'page'), engine, wllama: join(here, 'node_modules/@wllama/wllama/esm') };
-const types = { '.html': 'text/html', '.js': 'text/javascript', '.wasm': 'application/wasm' };
+const places = { engine, model, wllama: installed('@wllama/wllama/esm'), flare: installed('@sauravpanda/flare/pkg') };
+// Flare 0.2.21 does not parse: a comment in the example within the documentation of `begin_stream` ends that documentation.
+const repairs = { '/flare/flare_web.js': (text) => text.replace('/* done */', '') };
 
-const server = createServer((request, response) => {
-  const [folder, ...rest] = normalize(new URL(request.url, 'http://here').pathname).split('/').slice(1);
-  if (folder !== 'model' && !(folder in folders)) return response.writeHead(404).end();
-  const file = folder === 'model' ? model : join(folders[folder], ...rest);
-  const stream = createReadStream(file);
-  stream.on('error', () => response.writeHead(404).end());
-  stream.on('open', () => {
-    // Isolated from other origins: otherwise there is no second thread.
-    response.writeHead(200, {
-      'content-type': types[extname(file)] ?? 'application/octet-stream',
-      'cross-origin-opener-policy': 'same-origin',
-      'cross-origin-embedder-policy': 'require-corp',
-    });
-    stream.pipe(response);
-  });
-});
-await new Promise((resolve) => server.listen(0, '127.0.0.1', resolve));
-
-const browser = await chromium.launch({ executablePath: browserPath, args: ['--no-sandbox'] });
+const chromium = await browse(browserPath, places, repairs);
 const results = {};
 const pages = {};
-for (const name of ['jeoul', 'jeoul-2', 'wllama-1', 'wllama-2']) {
+for (const name of ['jeoul', 'jeoul-2', 'wllama-1', 'wllama-2', 'flare']) {
   results[name] = { prefill: [], decode: [] };
-  pages[name] = await browser.newPage();
-  await pages[name].goto(`http://127.0.0.1:${server.address().port}/page/index.html`);
+  pages[name] = await chromium.open('index.html');
 }
 const attempt = async (name, run) => {
   if (results[name].error) return;
   try {
     await run();
   } catch (error) {
-    results[name] = { error: String(error.message).split('\n')[0] };
+    results[name] = { error: reason(error) };
   }
 };
 for (const name of Object.keys(pages)) {
@@ -68,5 +45,4 @@ for (let repeat = 0; repeat < repeats; repeat += 1) {
   }
 }
 console.log(JSON.stringify(results));
-await browser.close();
-server.close();
+await chromium.close();

@@ -3,7 +3,7 @@
 
 use burn::tensor::{DType, Device, Tensor, TensorData};
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
-use jeoul_kernels::{BLOCK, Format, Processor, Rows, Weight, WeightBuilder, ops};
+use jeoul_kernels::{BLOCK, Format, Processor, Rows, Weight, WeightBuilder, ops, ops::Norm};
 
 /// Output and input features of SmolLM2-135M's widest layer.
 const SHAPE: [usize; 2] = [1536, 576];
@@ -34,6 +34,10 @@ fn matmul(criterion: &mut Criterion) {
     let [n, k] = SHAPE;
     for format in [Format::Q4, Format::Q8] {
         let weight = weight(format, &processor);
+        let norm = Norm {
+            weight: Tensor::ones([k], (&device, DType::F32)),
+            epsilon: 1e-5,
+        };
         let mut group = criterion.benchmark_group(format!("matmul/{format:?}"));
         for rows in [1, 4, 64, 256, 1024] {
             let values: Vec<f32> = (0..rows * k).map(|i| (i as f32 * 0.37).sin()).collect();
@@ -41,7 +45,7 @@ fn matmul(criterion: &mut Criterion) {
                 Tensor::from_data(TensorData::new(values, [rows, k]), (&device, DType::F32));
             group.throughput(Throughput::Elements((rows * n * k) as u64));
             group.bench_function(BenchmarkId::from_parameter(rows), |bencher| {
-                bencher.iter(|| ops::matmul(x.clone(), &weight))
+                bencher.iter(|| ops::project(x.clone(), &norm, &weight))
             });
         }
     }

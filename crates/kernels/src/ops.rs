@@ -1,11 +1,16 @@
 //! The operations: one trait for both backends, and a function each that checks shapes once.
 //!
-//! `rows` is the number of tokens at work. Caches are `[places, kv_heads · head_dim]`, one tensor for keys and one for
-//! values per layer, written in place.
+//! They are as large as one dispatch on a GPU can be: what goes into a product (the norm) and what comes of it (the gate, the
+//! residual sum) belongs to it.
+//!
+//! `rows` is the number of tokens at work. A layer's cache is `[places, 2 · kv_width]`, at each place the key and then the value,
+//! `kv_width = kv_heads · head_dim`; it is written in place.
 //!
 //! Rows may branch: `tree [rows, 3]` holds of each row its position in its sequence, its `path` and its `end`. A row sees the
 //! first `path` places of the cache, and of the rows `j` up to itself those whose `end` is larger than its own index: `end` is
 //! one past the last row that continues it. The rows stand in the cache from place `base` on.
+//!
+//! Positions are turned into pairs of `angles [positions, 2 · pairs]`: the cosines of a position, then its sines.
 
 use burn::backend::{
     Backend, Dispatch, backend_extension,
@@ -26,48 +31,75 @@ pub trait LanguageOps: Backend {
         format: Format,
         k: usize,
     ) -> FloatTensor<Self>;
-    /// See [`rms_norm`].
-    fn rms_norm(x: FloatTensor<Self>, weight: FloatTensor<Self>, epsilon: f32)
-    -> FloatTensor<Self>;
-    /// See [`matmul`].
-    fn matmul(
+    /// See [`project`].
+    fn project(
         x: FloatTensor<Self>,
+        norm: FloatTensor<Self>,
+        epsilon: f32,
         quants: IntTensor<Self>,
         scales: FloatTensor<Self>,
         format: Format,
         n: usize,
     ) -> FloatTensor<Self>;
-    /// See [`rope`].
-    fn rope(
+    /// See [`project_gated`].
+    fn project_gated(
         x: FloatTensor<Self>,
-        cos: FloatTensor<Self>,
-        sin: FloatTensor<Self>,
-        tree: IntTensor<Self>,
-        head_dim: usize,
+        norm: FloatTensor<Self>,
+        epsilon: f32,
+        quants: IntTensor<Self>,
+        scales: FloatTensor<Self>,
+        format: Format,
+        n: usize,
     ) -> FloatTensor<Self>;
-    /// See [`kv_write`].
-    fn kv_write(
+    /// See [`swiglu`].
+    fn swiglu(both: FloatTensor<Self>) -> FloatTensor<Self>;
+    /// See [`project_onto`].
+    fn project_onto(
+        onto: FloatTensor<Self>,
+        x: FloatTensor<Self>,
+        quants: IntTensor<Self>,
+        scales: FloatTensor<Self>,
+        format: Format,
+    ) -> FloatTensor<Self>;
+    /// See [`write_kv`].
+    fn write_kv(
         cache: FloatTensor<Self>,
-        rows: FloatTensor<Self>,
-        position: usize,
-    ) -> FloatTensor<Self>;
-    /// See [`attention`].
-    fn attention(
-        q: FloatTensor<Self>,
-        keys: FloatTensor<Self>,
-        values: FloatTensor<Self>,
+        qkv: FloatTensor<Self>,
+        angles: FloatTensor<Self>,
         tree: IntTensor<Self>,
         base: usize,
         head_dim: usize,
     ) -> FloatTensor<Self>;
-    /// See [`swiglu`].
-    fn swiglu(gate: FloatTensor<Self>, up: FloatTensor<Self>) -> FloatTensor<Self>;
+    /// See [`write_rows`].
+    fn write_rows(
+        cache: FloatTensor<Self>,
+        rows: FloatTensor<Self>,
+        place: usize,
+    ) -> FloatTensor<Self>;
+    /// See [`attention`].
+    fn attention(
+        qkv: FloatTensor<Self>,
+        cache: FloatTensor<Self>,
+        angles: FloatTensor<Self>,
+        tree: IntTensor<Self>,
+        base: usize,
+        head_dim: usize,
+    ) -> FloatTensor<Self>;
     /// See [`score`].
     fn score(
         logits: FloatTensor<Self>,
         rows: IntTensor<Self>,
         targets: IntTensor<Self>,
     ) -> FloatTensor<Self>;
+}
+
+/// RMS norm (Zhang and Sennrich 2019, arXiv 1910.07467): `x / sqrt(mean(x²) + epsilon) · weight`, row by row.
+#[derive(Clone, Debug)]
+pub struct Norm {
+    /// `[k]`.
+    pub weight: Tensor<1>,
+    /// Added to the mean square.
+    pub epsilon: f32,
 }
 
 /// Rows of the embedding table: `tokens [rows]` → `[rows, k]`, dequantised. Every token must be below `table.n`.
@@ -81,21 +113,13 @@ pub fn embed(tokens: Tensor<1, Int>, table: &Weight) -> Tensor<2> {
     ))
 }
 
-/// `x / sqrt(mean(x²) + epsilon) · weight`, row by row: `x [rows, k]`, `weight [k]` → `[rows, k]`.
-pub fn rms_norm(x: Tensor<2>, weight: Tensor<1>, epsilon: f32) -> Tensor<2> {
-    assert_eq!(x.dims()[1], weight.dims()[0]);
-    Tensor::from_dispatch(<Dispatch as LanguageOps>::rms_norm(
+/// `norm(x) · Wᵀ`: `x [rows, k]`, `weight [n, k]` → `[rows, n]`.
+pub fn project(x: Tensor<2>, norm: &Norm, weight: &Weight) -> Tensor<2> {
+    assert_eq!((x.dims()[1], norm.weight.dims()[0]), (weight.k, weight.k));
+    Tensor::from_dispatch(<Dispatch as LanguageOps>::project(
         x.into_dispatch(),
-        weight.into_dispatch(),
-        epsilon,
-    ))
-}
-
-/// `x · Wᵀ`: `x [rows, k]`, `weight [n, k]` → `[rows, n]`.
-pub fn matmul(x: Tensor<2>, weight: &Weight) -> Tensor<2> {
-    assert_eq!(x.dims()[1], weight.k);
-    Tensor::from_dispatch(<Dispatch as LanguageOps>::matmul(
-        x.into_dispatch(),
+        norm.weight.clone().into_dispatch(),
+        norm.epsilon,
         weight.quants.clone().into_dispatch(),
         weight.scales.clone().into_dispatch(),
         weight.format,
@@ -103,78 +127,109 @@ pub fn matmul(x: Tensor<2>, weight: &Weight) -> Tensor<2> {
     ))
 }
 
-/// Rotary embedding of interleaved pairs, the order of GGUF's llama weights: `x [rows, heads · head_dim]`, each row at its
-/// position in `tree [rows, 3]`. `cos` and `sin` are `[positions, pairs]`, with more positions than any row's; dimensions of a
-/// head beyond `2 · pairs` pass unchanged.
-pub fn rope(
-    x: Tensor<2>,
-    cos: Tensor<2>,
-    sin: Tensor<2>,
-    tree: Tensor<2, Int>,
-    head_dim: usize,
-) -> Tensor<2> {
-    let ([rows, width], [_, pairs]) = (x.dims(), cos.dims());
-    assert!(width.is_multiple_of(head_dim) && 2 * pairs <= head_dim);
-    assert_eq!((cos.dims(), tree.dims()), (sin.dims(), [rows, 3]));
-    Tensor::from_dispatch(<Dispatch as LanguageOps>::rope(
+/// [`swiglu`] of [`project`]: `x [rows, k]`, `weight [n, k]` → `[rows, n / 2]`.
+pub fn project_gated(x: Tensor<2>, norm: &Norm, weight: &Weight) -> Tensor<2> {
+    assert_eq!((x.dims()[1], norm.weight.dims()[0]), (weight.k, weight.k));
+    assert!(weight.n.is_multiple_of(2));
+    Tensor::from_dispatch(<Dispatch as LanguageOps>::project_gated(
         x.into_dispatch(),
-        cos.into_dispatch(),
-        sin.into_dispatch(),
-        tree.into_dispatch(),
-        head_dim,
+        norm.weight.clone().into_dispatch(),
+        norm.epsilon,
+        weight.quants.clone().into_dispatch(),
+        weight.scales.clone().into_dispatch(),
+        weight.format,
+        weight.n,
     ))
 }
 
-/// Writes `rows [rows, width]` into `cache [places, width]` from place `place` on, in place, and gives the cache back.
+/// SwiGLU (Shazeer 2020, arXiv 2002.05202): `g / (1 + exp(-g)) · u`, where `g` is the first and `u` the second half of a row:
+/// `both [rows, 2 · k]` → `[rows, k]`.
+pub fn swiglu(both: Tensor<2>) -> Tensor<2> {
+    assert!(both.dims()[1].is_multiple_of(2));
+    Tensor::from_dispatch(<Dispatch as LanguageOps>::swiglu(both.into_dispatch()))
+}
+
+/// `onto + x · Wᵀ`: `onto [rows, n]`, `x [rows, k]`, `weight [n, k]` → `[rows, n]`.
+///
+/// Takes `onto` by value: as long as the caller keeps no other handle it is written in place.
+pub fn project_onto(onto: Tensor<2>, x: Tensor<2>, weight: &Weight) -> Tensor<2> {
+    assert_eq!(x.dims(), [onto.dims()[0], weight.k]);
+    assert_eq!(onto.dims()[1], weight.n);
+    Tensor::from_dispatch(<Dispatch as LanguageOps>::project_onto(
+        onto.into_dispatch(),
+        x.into_dispatch(),
+        weight.quants.clone().into_dispatch(),
+        weight.scales.clone().into_dispatch(),
+        weight.format,
+    ))
+}
+
+/// Writes keys and values of `qkv [rows, width + 2 · kv_width]`, which follow the queries, into `cache` from place `base` on,
+/// the keys turned to their positions, and gives the cache back.
+///
+/// Rotary embedding (Su et al. 2021, arXiv 2104.09864) turns interleaved pairs, the order of GGUF's llama weights, each row at
+/// its position in `tree`; dimensions of a head beyond the pairs of `angles` pass unchanged.
 ///
 /// Takes the cache by value: as long as the caller keeps no other handle nothing is copied.
-pub fn kv_write(cache: Tensor<2>, rows: Tensor<2>, position: usize) -> Tensor<2> {
-    let ([positions, width], [count, row_width]) = (cache.dims(), rows.dims());
-    assert!(width == row_width && position + count <= positions);
-    Tensor::from_dispatch(<Dispatch as LanguageOps>::kv_write(
-        cache.into_dispatch(),
-        rows.into_dispatch(),
-        position,
-    ))
-}
-
-/// Grouped-query attention: `q [rows, heads · head_dim]`, caches `[places, kv_heads · head_dim]` → like `q`.
-///
-/// Rows see what `tree [rows, 3]` says, in the order of positions; they are in the caches already, from place `base` on, and no
-/// `path` is longer than that. Query head `h` reads key head `h · kv_heads / heads`; scores are scaled by
-/// `1 / sqrt(head_dim)`.
-pub fn attention(
-    q: Tensor<2>,
-    keys: Tensor<2>,
-    values: Tensor<2>,
+pub fn write_kv(
+    cache: Tensor<2>,
+    qkv: Tensor<2>,
+    angles: Tensor<2>,
     tree: Tensor<2, Int>,
     base: usize,
     head_dim: usize,
 ) -> Tensor<2> {
-    let ([rows, width], [places, kv_width]) = (q.dims(), keys.dims());
-    assert!(
-        head_dim.is_multiple_of(4)
-            && width.is_multiple_of(head_dim)
-            && kv_width.is_multiple_of(head_dim)
-    );
-    assert!(width.is_multiple_of(kv_width) && base + rows <= places);
-    assert_eq!((keys.dims(), tree.dims()), (values.dims(), [rows, 3]));
-    Tensor::from_dispatch(<Dispatch as LanguageOps>::attention(
-        q.into_dispatch(),
-        keys.into_dispatch(),
-        values.into_dispatch(),
+    let ([places, kv_width], [rows, width], [_, turned]) =
+        (cache.dims(), qkv.dims(), angles.dims());
+    assert!(kv_width.is_multiple_of(2 * head_dim) && kv_width < width && base + rows <= places);
+    assert!(turned.is_multiple_of(2) && turned <= head_dim);
+    assert_eq!(tree.dims(), [rows, 3]);
+    Tensor::from_dispatch(<Dispatch as LanguageOps>::write_kv(
+        cache.into_dispatch(),
+        qkv.into_dispatch(),
+        angles.into_dispatch(),
         tree.into_dispatch(),
         base,
         head_dim,
     ))
 }
 
-/// `gate / (1 + exp(-gate)) · up`, element by element, `[rows, k]`.
-pub fn swiglu(gate: Tensor<2>, up: Tensor<2>) -> Tensor<2> {
-    assert_eq!(gate.dims(), up.dims());
-    Tensor::from_dispatch(<Dispatch as LanguageOps>::swiglu(
-        gate.into_dispatch(),
-        up.into_dispatch(),
+/// Writes `rows` into `cache` from place `place` on as they are, in place like [`write_kv`], and gives the cache back.
+pub fn write_rows(cache: Tensor<2>, rows: Tensor<2>, place: usize) -> Tensor<2> {
+    let ([places, width], [count, row_width]) = (cache.dims(), rows.dims());
+    assert!(width == row_width && place + count <= places);
+    Tensor::from_dispatch(<Dispatch as LanguageOps>::write_rows(
+        cache.into_dispatch(),
+        rows.into_dispatch(),
+        place,
+    ))
+}
+
+/// Grouped-query attention: queries are the first columns of `qkv [rows, width + 2 · kv_width]` → `[rows, width]`.
+///
+/// Queries are turned like the keys of [`write_kv`], which has written these rows into the cache. They see what `tree` says, in
+/// the order of positions; no `path` is longer than `base`. Query head `h` reads key head `h · kv_heads / heads`; scores are
+/// scaled by `1 / sqrt(head_dim)`.
+pub fn attention(
+    qkv: Tensor<2>,
+    cache: Tensor<2>,
+    angles: Tensor<2>,
+    tree: Tensor<2, Int>,
+    base: usize,
+    head_dim: usize,
+) -> Tensor<2> {
+    let ([rows, width], [places, kv_width]) = (qkv.dims(), cache.dims());
+    assert!(head_dim.is_multiple_of(4) && kv_width.is_multiple_of(2 * head_dim));
+    assert!(width > kv_width && (width - kv_width).is_multiple_of(kv_width / 2));
+    assert!(base + rows <= places && angles.dims()[1] <= head_dim);
+    assert_eq!(tree.dims(), [rows, 3]);
+    Tensor::from_dispatch(<Dispatch as LanguageOps>::attention(
+        qkv.into_dispatch(),
+        cache.into_dispatch(),
+        angles.into_dispatch(),
+        tree.into_dispatch(),
+        base,
+        head_dim,
     ))
 }
 

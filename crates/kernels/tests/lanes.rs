@@ -3,7 +3,10 @@
 //! The GPU lane runs on whatever adapter wgpu finds (without a GPU: lavapipe); where there is none it says so and is skipped.
 
 use burn::tensor::{DType, Device, Int, Tensor, TensorData};
-use jeoul_kernels::{BLOCK, Format, Processor, Rows, Weight, WeightBuilder, ops};
+use jeoul_kernels::{
+    BLOCK, Format, Processor, Rows, Weight, WeightBuilder,
+    ops::{self, Norm},
+};
 
 /// Largest difference from f64, relative to the size of the terms; the CPU lane rounds activations to 16 bits.
 const TOLERANCE: f64 = 5e-5;
@@ -123,44 +126,103 @@ fn weight(format: Format, n: usize, k: usize, processor: &Processor) -> (Weight,
 
 const FORMATS: [Format; 3] = [Format::Q4, Format::Q8, Format::F32];
 
+/// Shapes `[rows, n, k]` that fill no tile.
+const SHAPES: [[usize; 3]; 5] = [
+    [1, 26, 32],
+    [3, 64, 96],
+    [4, 30, 576],
+    [9, 18, 64],
+    [33, 40, 128],
+];
+
+/// A norm of `k` values, and its weight.
+fn norm(k: usize, processor: &Processor) -> (Norm, Vec<f32>) {
+    let values = noise(k, 4);
+    let weight = tensor(&values, [k], processor);
+    let epsilon = 1e-5;
+    (Norm { weight, epsilon }, values)
+}
+
+/// `norm(x)` in f64.
+fn plain_norm(x: &[f32], weight: &[f32]) -> Vec<f64> {
+    let mut normed = Vec::new();
+    for x in x.chunks(weight.len()) {
+        let mean = x.iter().map(|x| f64::from(*x).powi(2)).sum::<f64>() / x.len() as f64;
+        let scale = 1.0 / (mean + 1e-5).sqrt();
+        let value = |(x, w): (&f32, &f32)| f64::from(*x) * f64::from(*w) * scale;
+        normed.extend(x.iter().zip(weight).map(value));
+    }
+    normed
+}
+
+/// `x · Wᵀ` in f64.
+fn plain_product(x: &[f64], w: &[f32], k: usize) -> Vec<f64> {
+    let dot = |x: &[f64], w: &[f32]| x.iter().zip(w).map(|(x, w)| x * f64::from(*w)).sum();
+    let rows = x.chunks(k);
+    rows.flat_map(|x| w.chunks(k).map(move |w| dot(x, w)))
+        .collect()
+}
+
+fn plain_swiglu(gate: f64, up: f64) -> f64 {
+    gate / (1.0 + (-gate).exp()) * up
+}
+
 #[test]
-fn matmul_is_right_for_odd_shapes_and_every_format() {
+fn a_product_is_right_for_odd_shapes_and_every_format() {
     on_every_lane(|processor| {
         for format in FORMATS {
-            for (rows, n, k) in [
-                (1, 13, 32),
-                (3, 64, 96),
-                (4, 29, 576),
-                (9, 17, 64),
-                (33, 40, 128),
-            ] {
+            for [rows, n, k] in SHAPES {
                 let (w, values) = weight(format, n, k, processor);
+                let (norm, norm_values) = norm(k, processor);
                 let x = noise(rows * k, 1);
-                let got = read(ops::matmul(tensor(&x, [rows, k], processor), &w));
-                let mut want = Vec::new();
-                for x in x.chunks(k) {
-                    for w in values.chunks(k) {
-                        want.push(
-                            x.iter()
-                                .zip(w)
-                                .map(|(x, w)| f64::from(*x) * f64::from(*w))
-                                .sum(),
-                        );
-                    }
-                }
-                assert_close(&got, &want, (k as f64).sqrt());
+                let on_lane = || tensor(&x, [rows, k], processor);
+                let got = read(ops::project(on_lane(), &norm, &w));
+                let product = plain_product(&plain_norm(&x, &norm_values), &values, k);
+                assert_close(&got, &product, (k as f64).sqrt());
+
+                let got = read(ops::project_gated(on_lane(), &norm, &w));
+                let gated: Vec<f64> = product
+                    .chunks(n)
+                    .flat_map(|row| (0..n / 2).map(|i| plain_swiglu(row[i], row[n / 2 + i])))
+                    .collect();
+                assert_close(&got, &gated, k as f64);
             }
         }
     });
 }
 
 #[test]
-fn matmul_takes_a_view_that_does_not_begin_at_zero() {
+fn a_product_is_added_to_what_is_there() {
+    on_every_lane(|processor| {
+        for format in FORMATS {
+            for [rows, n, k] in SHAPES {
+                let (w, values) = weight(format, n, k, processor);
+                let (x, onto) = (noise(rows * k, 1), noise(rows * n, 2));
+                let before = tensor(&onto, [rows, n], processor);
+                let handle = before.clone();
+                let got = read(ops::project_onto(
+                    before,
+                    tensor(&x, [rows, k], processor),
+                    &w,
+                ));
+                let x: Vec<f64> = x.iter().map(|x| f64::from(*x)).collect();
+                let product = plain_product(&x, &values, k).into_iter().zip(&onto);
+                let want: Vec<f64> = product.map(|(x, onto)| x + f64::from(*onto)).collect();
+                assert_close(&got, &want, (k as f64).sqrt());
+                assert_eq!(read(handle), onto, "another handle sees nothing of it");
+            }
+        }
+    });
+}
+
+#[test]
+fn a_product_takes_a_view_that_does_not_begin_at_zero() {
     on_every_lane(|processor| {
         let (w, _) = weight(Format::Q8, 24, 64, processor);
+        let norm = norm(64, processor).0;
         let x = tensor(&noise(5 * 64, 1), [5, 64], processor);
-        let whole = read(ops::matmul(x.clone(), &w));
-        let part = read(ops::matmul(x.narrow(0, 3, 2), &w));
+        let whole = read(ops::project(x.clone(), &norm, &w));
+        let part = read(ops::project(x.narrow(0, 3, 2), &norm, &w));
         assert_eq!(part, whole[3 * 24..]);
     });
 }
@@ -180,84 +242,77 @@ fn embedding_rows_are_the_weights_themselves() {
     });
 }
 
-#[test]
-fn rms_norm_divides_by_the_root_of_the_mean_square() {
-    on_every_lane(|processor| {
-        let (rows, k) = (3, 100);
-        let (x, weight) = (noise(rows * k, 1), noise(k, 2));
-        let got = read(ops::rms_norm(
-            tensor(&x, [rows, k], processor),
-            tensor(&weight, [k], processor),
-            1e-5,
-        ));
-        let mut want = Vec::new();
-        for x in x.chunks(k) {
-            let mean = x.iter().map(|x| f64::from(*x).powi(2)).sum::<f64>() / k as f64;
-            want.extend(
-                x.iter()
-                    .zip(&weight)
-                    .map(|(x, w)| f64::from(x * w) / (mean + 1e-5).sqrt()),
-            );
-        }
-        assert_close(&got, &want, 1.0);
-    });
+/// Cosines and sines of `positions`, and the angles themselves.
+fn angles(positions: usize, pairs: usize, processor: &Processor) -> (Tensor<2>, Vec<f32>) {
+    let angles: Vec<f32> = noise(positions * pairs, 3)
+        .iter()
+        .map(|x| x * 3.0)
+        .collect();
+    let table: Vec<f32> = angles
+        .chunks(pairs)
+        .flat_map(|at| at.iter().map(|x| x.cos()).chain(at.iter().map(|x| x.sin())))
+        .collect();
+    let shape = [positions, 2 * pairs];
+    (tensor(&table, shape, processor), angles)
+}
+
+/// Turns the pairs of a head.
+fn plain_turn(head: &[f32], angles: &[f32]) -> Vec<f32> {
+    let mut turned = head.to_vec();
+    for (pair, &angle) in turned.chunks_mut(2).zip(angles) {
+        let (a, b) = (f64::from(pair[0]), f64::from(pair[1]));
+        let (sin, cos) = f64::from(angle).sin_cos();
+        (pair[0], pair[1]) = ((a * cos - b * sin) as f32, (a * sin + b * cos) as f32);
+    }
+    turned
 }
 
 #[test]
-fn rope_turns_pairs_by_the_position_and_leaves_the_rest() {
+fn keys_are_turned_to_their_position_and_values_are_not() {
     on_every_lane(|processor| {
-        let (rows, heads, head_dim, pairs) = (2, 3, 8, 3);
-        let angles: Vec<f32> = noise(10 * pairs, 3).iter().map(|x| x * 3.0).collect();
-        let table = |f: fn(f32) -> f32| {
-            tensor(
-                &angles.iter().map(|x| f(*x)).collect::<Vec<_>>(),
-                [10, pairs],
-                processor,
-            )
-        };
-        let x = noise(rows * heads * head_dim, 1);
-        let got = read(ops::rope(
-            tensor(&x, [rows, heads * head_dim], processor),
-            table(f32::cos),
-            table(f32::sin),
-            tree(&[[7, 0, 1], [4, 0, 2]], processor),
-            head_dim,
-        ));
-        let mut want: Vec<f64> = x.iter().map(|x| f64::from(*x)).collect();
-        for (i, head) in want.chunks_mut(head_dim).enumerate() {
-            for pair in 0..pairs {
-                let angle = f64::from(angles[[7, 4][i / heads] * pairs + pair]);
-                let (a, b) = (head[2 * pair], head[2 * pair + 1]);
-                head[2 * pair] = a * angle.cos() - b * angle.sin();
-                head[2 * pair + 1] = a * angle.sin() + b * angle.cos();
+        let (heads, kv_heads, head_dim, pairs) = (4, 2, 8, 3);
+        let (table, angles) = angles(10, pairs, processor);
+        let (width, kv_width) = (heads * head_dim, kv_heads * head_dim);
+        let all = width + 2 * kv_width;
+        let qkv = noise(2 * all, 1);
+        let tree = tree(&[[7, 0, 1], [4, 0, 2]], processor);
+        let cache = tensor(&vec![0.5; 5 * 2 * kv_width], [5, 2 * kv_width], processor);
+        let handle = cache.clone();
+        let qkv_on_lane = tensor(&qkv, [2, all], processor);
+        let got = read(ops::write_kv(cache, qkv_on_lane, table, tree, 2, head_dim));
+        let mut want = vec![0.5; 5 * 2 * kv_width];
+        for (row, position) in [7, 4].into_iter().enumerate() {
+            let angles = &angles[position * pairs..][..pairs];
+            let row_kv = &qkv[row * all + width..][..2 * kv_width];
+            let (keys, values) = row_kv.split_at(kv_width);
+            let place = &mut want[(2 + row) * 2 * kv_width..][..2 * kv_width];
+            let turned = keys
+                .chunks(head_dim)
+                .flat_map(|head| plain_turn(head, angles));
+            for (place, value) in place.iter_mut().zip(turned.chain(values.to_vec())) {
+                *place = f64::from(value);
             }
         }
         assert_close(&got, &want, 1.0);
+        assert_eq!(
+            read(handle)[2 * 2 * kv_width],
+            0.5,
+            "another handle sees nothing of it"
+        );
     });
 }
 
 #[test]
-fn cache_rows_land_at_their_position() {
+fn cache_rows_land_at_their_place() {
     on_every_lane(|processor| {
         let cache = tensor(&[0.0; 5 * 4], [5, 4], processor);
-        let cache = ops::kv_write(cache, tensor(&[1.0; 8], [2, 4], processor), 1);
-        let cache = ops::kv_write(cache, tensor(&[2.0; 4], [1, 4], processor), 4);
+        let cache = ops::write_rows(cache, tensor(&[1.0; 8], [2, 4], processor), 1);
+        let cache = ops::write_rows(cache, tensor(&[2.0; 4], [1, 4], processor), 4);
         let want: Vec<f32> = [0.0, 1.0, 1.0, 0.0, 2.0]
             .iter()
             .flat_map(|&v| [v; 4])
             .collect();
         assert_eq!(read(cache), want);
-    });
-}
-
-#[test]
-fn another_handle_to_the_cache_does_not_see_the_write() {
-    on_every_lane(|processor| {
-        let cache = tensor(&[0.0; 8], [2, 4], processor);
-        let before = cache.clone();
-        let after = ops::kv_write(cache, tensor(&[1.0; 4], [1, 4], processor), 0);
-        assert_eq!(read(before), [0.0; 8]);
-        assert_eq!(read(after)[..4], [1.0; 4]);
     });
 }
 
@@ -293,7 +348,13 @@ fn plain_attention(
     out
 }
 
-/// Runs attention over random tensors and compares; gives `q`, keys, values and the result.
+/// Two matrices side by side.
+fn beside(left: &[f32], right: &[f32], rows: usize, processor: &Processor) -> Tensor<2> {
+    let [left, right] = [left, right].map(|x| tensor(x, [rows, x.len() / rows], processor));
+    Tensor::cat(vec![left, right], 1)
+}
+
+/// Runs attention over random tensors and compares; gives `q` unturned, keys, values and the result.
 fn check_attention(
     shape: [usize; 3],
     base: usize,
@@ -302,16 +363,33 @@ fn check_attention(
 ) -> [Vec<f32>; 4] {
     let [heads, kv_heads, head_dim] = shape;
     let (width, kv_width, places) = (heads * head_dim, kv_heads * head_dim, base + rows.len() + 3);
-    let q = noise(rows.len() * width, 1);
+    let unturned = noise(rows.len() * width, 1);
     let (keys, values) = (noise(places * kv_width, 2), noise(places * kv_width, 3));
+    let (table, angles) = angles(places, head_dim / 2, processor);
     let got = read(ops::attention(
-        tensor(&q, [rows.len(), width], processor),
-        tensor(&keys, [places, kv_width], processor),
-        tensor(&values, [places, kv_width], processor),
+        beside(
+            &unturned,
+            &vec![0.0; rows.len() * 2 * kv_width],
+            rows.len(),
+            processor,
+        ),
+        beside(&keys, &values, places, processor),
+        table,
         tree(rows, processor),
         base,
         head_dim,
     ));
+    let q: Vec<f32> = unturned
+        .chunks(width)
+        .zip(rows)
+        .flat_map(|(row, line)| {
+            let angles = &angles[line[0] as usize * head_dim / 2..][..head_dim / 2];
+            let heads = row.chunks(head_dim);
+            heads
+                .flat_map(|head| plain_turn(head, angles))
+                .collect::<Vec<_>>()
+        })
+        .collect();
     let seen: Vec<Vec<usize>> = (0..rows.len())
         .map(|row| {
             let above = (0..=row).filter(|&other| rows[other][2] > row as i32);
@@ -325,7 +403,7 @@ fn check_attention(
         &plain_attention([&q, &keys, &values], shape, &seen),
         1.0,
     );
-    [q, keys, values, got]
+    [unturned, keys, values, got]
 }
 
 /// Three branches after 20 places, one of them leaving 7 places earlier, with a branch of its own in the second.
@@ -378,10 +456,11 @@ fn on_the_cpu_a_branch_gives_the_bits_of_a_line() {
             .flat_map(|place| rows[place * 192..][..192].to_vec())
             .collect::<Vec<f32>>()
     };
+    let (table, _) = angles(20 + 9 + 3, 32, &processor);
     let alone = read(ops::attention(
-        tensor(&q[8 * 576..], [1, 576], &processor),
-        tensor(&line_of(&keys), [16, 192], &processor),
-        tensor(&line_of(&values), [16, 192], &processor),
+        beside(&q[8 * 576..], &[0.0; 2 * 192], 1, &processor),
+        beside(&line_of(&keys), &line_of(&values), 16, &processor),
+        table,
         tree(&line(15, 1), &processor),
         15,
         64,
@@ -392,20 +471,13 @@ fn on_the_cpu_a_branch_gives_the_bits_of_a_line() {
 #[test]
 fn swiglu_gates() {
     on_every_lane(|processor| {
-        let (gate, up): (Vec<f32>, Vec<f32>) = (
-            noise(77, 1).iter().map(|x| x * 30.0).collect(),
-            noise(77, 2),
-        );
-        let got = read(ops::swiglu(
-            tensor(&gate, [1, 77], processor),
-            tensor(&up, [1, 77], processor),
-        ));
-        let want: Vec<f64> = gate
-            .iter()
-            .zip(&up)
-            .map(|(g, u)| f64::from(*g) / (1.0 + f64::from(-g).exp()) * f64::from(*u))
+        let both: Vec<f32> = noise(2 * 2 * 77, 1).iter().map(|x| x * 30.0).collect();
+        let got = read(ops::swiglu(tensor(&both, [2, 2 * 77], processor)));
+        let want: Vec<f64> = both
+            .chunks(2 * 77)
+            .flat_map(|row| (0..77).map(|i| plain_swiglu(row[i].into(), row[77 + i].into())))
             .collect();
-        assert_close(&got, &want, 1.0);
+        assert_close(&got, &want, 30.0);
     });
 }
 
@@ -436,10 +508,11 @@ fn a_row_on_the_cpu_does_not_depend_on_the_rows_beside_it() {
     let processor = Processor::Cpu(Device::flex());
     for format in FORMATS {
         let (w, _) = weight(format, 21, 96, &processor);
+        let norm = norm(96, &processor).0;
         let x = noise(7 * 96, 1);
-        let together = read(ops::matmul(tensor(&x, [7, 96], &processor), &w));
+        let together = read(ops::project(tensor(&x, [7, 96], &processor), &norm, &w));
         for (row, x) in x.chunks(96).enumerate() {
-            let alone = read(ops::matmul(tensor(x, [1, 96], &processor), &w));
+            let alone = read(ops::project(tensor(x, [1, 96], &processor), &norm, &w));
             assert_eq!(alone, together[row * 21..][..21]);
         }
     }

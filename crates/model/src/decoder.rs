@@ -6,7 +6,10 @@
 use burn::tensor::{DType, Int, Tensor, TensorData};
 use jeoul_checkpoint::{ByteSource, Checkpoint, Config};
 use jeoul_eval::plan::{Batch, Scored};
-use jeoul_kernels::{Processor, Weight, ops};
+use jeoul_kernels::{
+    Processor, Weight,
+    ops::{self, Norm},
+};
 
 use crate::{ModelError, Pace, weights::Loader};
 
@@ -16,32 +19,30 @@ pub struct Decoder {
     processor: Processor,
     embedding: Weight,
     layers: Vec<Layer>,
-    output_norm: Tensor<1>,
+    output_norm: Norm,
     /// `None`: the embedding serves as head.
     head: Option<Weight>,
     frequencies: Vec<f64>,
 }
 
 struct Layer {
-    attention_norm: Tensor<1>,
-    query: Weight,
-    key: Weight,
-    value: Weight,
+    attention_norm: Norm,
+    /// Queries, keys and values of `[rows, d]`, side by side.
+    qkv: Vec<Weight>,
     output: Weight,
-    ffn_norm: Tensor<1>,
-    gate: Weight,
-    up: Weight,
+    ffn_norm: Norm,
+    /// The gate's rows, then the other factor's.
+    gate_up: Vec<Weight>,
     down: Weight,
 }
 
 /// Keys and values of the path and of one batch behind it, and the angles of all positions.
 pub struct Cache {
-    /// Per layer `[places, kv_heads · head_dim]`. An `Option`, to be taken while the operation writes in place:
+    /// Per layer `[places, 2 · kv_heads · head_dim]`. An `Option`, to be taken while the operation writes in place:
     /// a second handle would make it copy.
-    layers: Vec<Option<[Tensor<2>; 2]>>,
-    /// `[places, pairs]`: no position is beyond its place.
-    cos: Tensor<2>,
-    sin: Tensor<2>,
+    layers: Vec<Option<Tensor<2>>>,
+    /// Cosines and sines, `[places, 2 · pairs]`: no position is beyond its place.
+    angles: Tensor<2>,
     places: usize,
 }
 
@@ -69,24 +70,24 @@ impl Decoder {
             });
         }
         let frequencies = frequencies(checkpoint)?;
+        let epsilon = config.rms_epsilon;
         let mut load = Loader::new(checkpoint, &processor, pace);
         let embedding = load.matrix("token_embd.weight").await?;
         let mut layers = Vec::with_capacity(config.layers);
         for i in 0..config.layers {
             let name = |part: &str| format!("blk.{i}.{part}.weight");
+            let qkv = ["attn_q", "attn_k", "attn_v"].map(name);
+            let gate_up = ["ffn_gate", "ffn_up"].map(name);
             layers.push(Layer {
-                attention_norm: load.vector(&name("attn_norm")).await?,
-                query: load.matrix(&name("attn_q")).await?,
-                key: load.matrix(&name("attn_k")).await?,
-                value: load.matrix(&name("attn_v")).await?,
+                attention_norm: load.norm(&name("attn_norm"), epsilon).await?,
+                qkv: load.stacked(&qkv).await?,
                 output: load.matrix(&name("attn_output")).await?,
-                ffn_norm: load.vector(&name("ffn_norm")).await?,
-                gate: load.matrix(&name("ffn_gate")).await?,
-                up: load.matrix(&name("ffn_up")).await?,
+                ffn_norm: load.norm(&name("ffn_norm"), epsilon).await?,
+                gate_up: load.stacked(&gate_up).await?,
                 down: load.matrix(&name("ffn_down")).await?,
             });
         }
-        let output_norm = load.vector("output_norm.weight").await?;
+        let output_norm = load.norm("output_norm.weight", epsilon).await?;
         let head = match load.checkpoint.has_tensor("output.weight") {
             true => Some(load.matrix("output.weight").await?),
             false => None,
@@ -105,22 +106,18 @@ impl Decoder {
     /// An empty cache with room for `places` tokens.
     pub fn cache(&self, places: usize) -> Cache {
         let device = (self.processor.device(), DType::F32);
-        let width = self.config.kv_heads * self.config.head_dim;
-        let layer = || Some([0, 1].map(|_| Tensor::zeros([places, width], device)));
-        let angles = angles(&self.frequencies, places);
-        let table = |f: fn(f64) -> f64| {
-            let values: Vec<f32> = angles.iter().map(|&angle| f(angle) as f32).collect();
-            Tensor::from_data(
-                TensorData::new(values, [places, self.frequencies.len()]),
-                device,
-            )
-        };
-        // libm's, not the platform's: the same bits in every browser and natively.
-        let (cos, sin) = (table(libm::cos), table(libm::sin));
+        let width = 2 * self.config.kv_heads * self.config.head_dim;
+        let pairs = self.frequencies.len();
+        let mut values = Vec::with_capacity(2 * places * pairs);
+        for angles in angles(&self.frequencies, places).chunks_exact(pairs) {
+            // libm's, not the platform's: the same bits in every browser and natively.
+            values.extend(angles.iter().map(|&angle| libm::cos(angle) as f32));
+            values.extend(angles.iter().map(|&angle| libm::sin(angle) as f32));
+        }
+        let zeros = || Some(Tensor::zeros([places, width], device));
         Cache {
-            layers: self.layers.iter().map(|_| layer()).collect(),
-            cos,
-            sin,
+            layers: self.layers.iter().map(|_| zeros()).collect(),
+            angles: Tensor::from_data(TensorData::new(values, [places, 2 * pairs]), device),
             places,
         }
     }
@@ -133,7 +130,7 @@ impl Decoder {
     pub fn forward(&self, batch: &Batch, cache: &mut Cache) -> Tensor<2> {
         let rows = batch.rows.len();
         assert!(batch.base + rows <= cache.places);
-        let (head_dim, epsilon) = (self.config.head_dim, self.config.rms_epsilon);
+        let head_dim = self.config.head_dim;
         let tokens: Vec<u32> = batch.rows.iter().map(|row| row.token).collect();
         let tree: Vec<u32> = batch
             .rows
@@ -143,29 +140,36 @@ impl Decoder {
         let tree = self.ints(&tree).reshape([rows, 3]);
         let mut x = ops::embed(self.ints(&tokens), &self.embedding);
         for (layer, kv) in self.layers.iter().zip(&mut cache.layers) {
-            let normed = ops::rms_norm(x.clone(), layer.attention_norm.clone(), epsilon);
-            let turn = |x| {
-                let (cos, sin) = (cache.cos.clone(), cache.sin.clone());
-                ops::rope(x, cos, sin, tree.clone(), head_dim)
-            };
-            let query = turn(ops::matmul(normed.clone(), &layer.query));
-            let key = turn(ops::matmul(normed.clone(), &layer.key));
-            let value = ops::matmul(normed, &layer.value);
-
-            let [keys, values] = kv.take().expect("given back below");
-            let keys = ops::kv_write(keys, key, batch.base);
-            let values = ops::kv_write(values, value, batch.base);
-            let (k, v) = (keys.clone(), values.clone());
-            let seen = ops::attention(query, k, v, tree.clone(), batch.base, head_dim);
-            *kv = Some([keys, values]);
-            x = x + ops::matmul(seen, &layer.output);
-
-            let normed = ops::rms_norm(x.clone(), layer.ffn_norm.clone(), epsilon);
-            let gated = ops::swiglu(
-                ops::matmul(normed.clone(), &layer.gate),
-                ops::matmul(normed, &layer.up),
+            let (angles, base) = (&cache.angles, batch.base);
+            let qkv = stacked(&layer.qkv, |w| {
+                ops::project(x.clone(), &layer.attention_norm, w)
+            });
+            let written = kv.take().expect("given back below");
+            let written = ops::write_kv(
+                written,
+                qkv.clone(),
+                angles.clone(),
+                tree.clone(),
+                base,
+                head_dim,
             );
-            x = x + ops::matmul(gated, &layer.down);
+            let seen = ops::attention(
+                qkv,
+                written.clone(),
+                angles.clone(),
+                tree.clone(),
+                base,
+                head_dim,
+            );
+            *kv = Some(written);
+            x = ops::project_onto(x, seen, &layer.output);
+            let gated = match layer.gate_up.as_slice() {
+                [both] => ops::project_gated(x.clone(), &layer.ffn_norm, both),
+                apart => ops::swiglu(stacked(apart, |w| {
+                    ops::project(x.clone(), &layer.ffn_norm, w)
+                })),
+            };
+            x = ops::project_onto(x, gated, &layer.down);
         }
         x
     }
@@ -180,11 +184,9 @@ impl Decoder {
         let places: Vec<u32> = (0..keep.rows.len()).map(|row| place(row) as u32).collect();
         let places = self.ints(&places);
         for layer in &mut cache.layers {
-            let moved = layer.take().expect("given back below").map(|cache| {
-                let rows = cache.clone().select(0, places.clone());
-                ops::kv_write(cache, rows, keep.path)
-            });
-            *layer = Some(moved);
+            let cache = layer.take().expect("given back below");
+            let rows = cache.clone().select(0, places.clone());
+            *layer = Some(ops::write_rows(cache, rows, keep.path));
         }
     }
 
@@ -205,8 +207,8 @@ impl Decoder {
 
     /// Logits `[rows, vocab]` from [`Self::forward`]'s output.
     pub fn logits(&self, x: Tensor<2>) -> Tensor<2> {
-        let normed = ops::rms_norm(x, self.output_norm.clone(), self.config.rms_epsilon);
-        ops::matmul(normed, self.head.as_ref().unwrap_or(&self.embedding))
+        let head = self.head.as_ref().unwrap_or(&self.embedding);
+        ops::project(x, &self.output_norm, head)
     }
 
     fn ints(&self, tokens: &[u32]) -> Tensor<1, Int> {
@@ -215,6 +217,14 @@ impl Decoder {
             TensorData::new(words, [tokens.len()]),
             (self.processor.device(), DType::I32),
         )
+    }
+}
+
+/// The products of matrices that stand side by side, as one.
+fn stacked(weights: &[Weight], product: impl Fn(&Weight) -> Tensor<2>) -> Tensor<2> {
+    match weights {
+        [one] => product(one),
+        several => Tensor::cat(several.iter().map(product).collect(), 1),
     }
 }
 

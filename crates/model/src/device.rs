@@ -2,6 +2,8 @@
 
 use burn::tensor::Device;
 use jeoul_kernels::Processor;
+#[cfg(feature = "gpu")]
+use jeoul_kernels::gpu::Adapter;
 
 use crate::{Lane, ModelError};
 
@@ -42,6 +44,13 @@ pub(crate) async fn gpu() -> Result<Gpu, ModelError> {
             reason: error.to_string(),
         })?;
     let info = setup.adapter.get_info();
+    // Of the type itself browsers say nothing.
+    let told = format!("{info:?}").to_lowercase();
+    let emulated = ["swiftshader", "llvmpipe", "lavapipe", "device_type: cpu"];
+    jeoul_kernels::gpu::tune(match emulated.iter().any(|name| told.contains(name)) {
+        true => Adapter::Emulated,
+        false => Adapter::Graphics,
+    });
     let adapter = if info.name.is_empty() {
         format!("{:?}", info.device_type)
     } else {

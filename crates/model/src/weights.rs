@@ -2,7 +2,7 @@
 
 use burn::tensor::{DType, Tensor, TensorData};
 use jeoul_checkpoint::{ByteSource, Checkpoint, TensorInfo};
-use jeoul_kernels::{BLOCK, Processor, Weight, WeightBuilder, weight::ROWS_PER_PUSH};
+use jeoul_kernels::{BLOCK, Processor, Weight, WeightBuilder, ops::Norm, weight::ROWS_PER_PUSH};
 
 use crate::{ModelError, Pace, Step, unpack};
 
@@ -40,23 +40,63 @@ impl<'a, S: ByteSource> Loader<'a, S> {
 
     /// A matrix `[n, k]` in the lane's layout.
     pub(crate) async fn matrix(&mut self, name: &str) -> Result<Weight, ModelError> {
-        let info = self.checkpoint.tensor(name)?;
-        let (n, k) = (info.rows() as usize, info.columns() as usize);
+        self.joined(&[name]).await
+    }
+
+    /// Matrices with the same `k`, one on top of the other: as one matrix if they are stored alike, else one by one.
+    pub(crate) async fn stacked(&mut self, names: &[String]) -> Result<Vec<Weight>, ModelError> {
+        let names: Vec<&str> = names.iter().map(String::as_str).collect();
+        let mut alike = true;
+        let first = self.checkpoint.tensor(names[0])?;
+        for (i, name) in names.iter().enumerate() {
+            let info = self.checkpoint.tensor(name)?;
+            let last = i + 1 == names.len();
+            alike &= unpack::format(info.ty) == unpack::format(first.ty)
+                && info.columns() == first.columns()
+                && (last || info.rows().is_multiple_of(ROWS_PER_PUSH as u64));
+        }
+        if alike {
+            return Ok(vec![self.joined(&names).await?]);
+        }
+        let mut apart = Vec::with_capacity(names.len());
+        for name in names {
+            apart.push(self.matrix(name).await?);
+        }
+        Ok(apart)
+    }
+
+    /// Matrices that are stored alike, as one.
+    async fn joined(&mut self, names: &[&str]) -> Result<Weight, ModelError> {
+        let first = self.checkpoint.tensor(names[0])?;
+        let k = first.columns() as usize;
         if !k.is_multiple_of(BLOCK) {
             return Err(ModelError::Shape {
-                name: name.to_owned(),
+                name: names[0].to_owned(),
                 what: "rows",
                 found: k as u64,
                 allowed: BLOCK as u64,
             });
         }
-        let mut builder = WeightBuilder::new(unpack::format(info.ty), n, k, self.processor);
-        for rows in chunks(info) {
-            self.checkpoint.read_rows(info, rows, &mut self.buffer)?;
-            builder.push(self.unpacked.rows(info.ty, &self.buffer));
-            self.advance(self.buffer.len() as u64).await?;
+        let mut n = 0;
+        for name in names {
+            n += self.checkpoint.tensor(name)?.rows() as usize;
+        }
+        let mut builder = WeightBuilder::new(unpack::format(first.ty), n, k, self.processor);
+        for name in names {
+            let info = self.checkpoint.tensor(name)?;
+            for rows in chunks(info) {
+                self.checkpoint.read_rows(info, rows, &mut self.buffer)?;
+                builder.push(self.unpacked.rows(info.ty, &self.buffer));
+                self.advance(self.buffer.len() as u64).await?;
+            }
         }
         Ok(builder.finish())
+    }
+
+    /// A norm's weight.
+    pub(crate) async fn norm(&mut self, name: &str, epsilon: f32) -> Result<Norm, ModelError> {
+        let weight = self.vector(name).await?;
+        Ok(Norm { weight, epsilon })
     }
 
     /// A vector in f32.

@@ -89,6 +89,18 @@ fn answers_have_the_same_bits_in_any_order_and_company() {
 }
 
 #[test]
+fn answers_have_the_same_bits_with_two_threads() {
+    let mut model = load(Lane::Cpu);
+    let requests = requests(&model);
+    let alone = score(&mut model, &requests);
+    let two = 2.try_into().expect("not zero");
+    jeoul_model::threads::start(two).expect("a thread");
+    // Nothing of the first time is reused: the model is another.
+    let mut model = load(Lane::Cpu);
+    assert_eq!(score(&mut model, &requests), alone);
+}
+
+#[test]
 fn choices_of_one_document_compute_their_context_once() {
     let mut model = load(Lane::Cpu);
     let context = "One beginning that all of the choices share, long enough to matter.";

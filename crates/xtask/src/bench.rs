@@ -61,16 +61,22 @@ impl Bench {
             ("Q8_0", requantized(place, &source, "Q8_0")?),
         ];
         let mut text = head(place, self.repeats);
-        for (title, measure) in [
-            (
-                "In the browser (headless Chromium, CPU)",
-                Self::browser as fn(&Self, &Place, &Path) -> anyhow::Result<Measured>,
-            ),
-            ("Natively (CPU, one thread)", Self::native),
-        ] {
+        type Measure<'a> = &'a dyn Fn(&Path) -> anyhow::Result<Measured>;
+        let parts: [(&str, Measure<'_>); 3] = [
+            ("In the browser (headless Chromium, CPU)", &|file| {
+                self.browser(place, file)
+            }),
+            ("Natively (CPU, one thread)", &|file| {
+                self.native(place, file, "1")
+            }),
+            ("Natively (CPU, two threads)", &|file| {
+                self.native(place, file, "2")
+            }),
+        ];
+        for (title, measure) in parts {
             _ = write!(text, "\n## {title}\n\n{HEADER}");
             for (name, file) in &files {
-                let measured = step(&format!("{title}: {name}"), || measure(self, place, file))?;
+                let measured = step(&format!("{title}: {name}"), || measure(file))?;
                 text += &rows(name, &measured);
             }
         }
@@ -79,22 +85,15 @@ impl Bench {
         fs::write(&path, text).with_context(|| format!("{} cannot be written", path.display()))
     }
 
-    fn native(&self, place: &Place, model: &Path) -> anyhow::Result<Measured> {
+    fn native(&self, place: &Place, model: &Path, threads: &str) -> anyhow::Result<Measured> {
         let mut jeoul = Command::new(place.command("release"));
-        jeoul.args([
-            "bench",
-            "--json",
-            "--threads",
-            "1",
-            "--repeats",
-            "1",
-            "--model",
-        ]);
+        jeoul.args(["bench", "--json", "--repeats", "1", "--model"]);
         jeoul.arg(model);
         jeoul.args(["--prompt", PROMPT, "--generate", GENERATE]);
+        jeoul.args(["--threads", threads]);
         let mut llama = Command::new("node");
         llama.arg(place.bench().join("llama.mjs")).arg(model);
-        llama.args([PROMPT, GENERATE, "1"]);
+        llama.args([PROMPT, GENERATE, threads]);
         let mut engines = [("Jeoul", jeoul), ("llama.cpp", llama)];
         let mut measured: Measured = Vec::new();
         for _ in 0..self.repeats {

@@ -51,9 +51,33 @@ async function wllama(model, { prompt, generate, threads }) {
   };
 }
 
+async function flare(model, { prompt, generate }) {
+  const { default: init, FlareEngine } = await import('/flare/flare_web.js');
+  await init();
+  const engine = FlareEngine.load(new Uint8Array(await (await fetch(model)).arrayBuffer()));
+  let seed = 0;
+  return async () => {
+    seed += 1;
+    // Numbers instead of text: it reads three unknown tokens where a word has a space before it.
+    const tokens = Uint32Array.from({ length: prompt }, (_, i) => ((seed + 1) * (7 + i) * 40503) % 40000);
+    engine.reset();
+    const begin = performance.now();
+    engine.begin_stream(tokens, generate);
+    const read = performance.now();
+    let [written, end] = [0, read];
+    while (engine.next_token() !== undefined) {
+      written += 1;
+      end = performance.now();
+    }
+    if (written === 0) throw new Error('it wrote nothing');
+    return { prefill: (prompt * 1000) / (read - begin), decode: (written * 1000) / (end - read) };
+  };
+}
+
 globalThis.engines = {
   jeoul: (model, sizes) => jeoul(model, { ...sizes, threads: 1 }),
   'jeoul-2': (model, sizes) => jeoul(model, { ...sizes, threads: 2 }),
   'wllama-1': (model, sizes) => wllama(model, { ...sizes, threads: 1 }),
   'wllama-2': (model, sizes) => wllama(model, { ...sizes, threads: 2 }),
+  flare,
 };

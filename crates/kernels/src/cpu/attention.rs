@@ -12,10 +12,8 @@ use super::widest::widest;
 /// Keys and values of one layer.
 #[derive(Clone, Copy)]
 pub(super) struct Cache<'a> {
-    /// `[positions, kv_width]`.
-    pub(super) keys: &'a [f32],
-    /// `[positions, kv_width]`.
-    pub(super) values: &'a [f32],
+    /// `[places, 2 · kv_width]`: a key, then a value.
+    pub(super) places: &'a [f32],
     /// `kv_heads · head_dim`.
     pub(super) kv_width: usize,
     /// Values per head, a multiple of 4.
@@ -31,7 +29,8 @@ const ROWS: usize = 16;
 const LANES: usize = 2 * PANEL;
 
 widest! {
-    /// `q [rows, heads · head_dim]`, the query heads that read the cache's; row `i` sees the places `seen[i]` of the cache, in this order. Writes `out`, shaped like `q`.
+    /// `q [rows, heads · head_dim]`, the query heads that read the cache's; row `i` sees the places `seen[i]` of the cache, in
+    /// this order. Writes `out`, shaped like `q`.
     pub(super) fn rows(isa; q: &[f32], cache: Cache<'_>, seen: &[Vec<u32>], out: &mut [f32]) {
         let width = q.len() / seen.len();
         let mut work = Work::new(cache, width / (cache.heads * cache.head_dim));
@@ -160,9 +159,9 @@ impl<'a> Work<'a> {
     /// Keys of [`LANES`] places from `first` on, dimension by dimension; what lies beyond the cache stays as it was.
     #[inline(always)]
     fn transpose(&mut self, kv_head: usize, first: usize) {
-        let (width, head_dim) = (self.cache.kv_width, self.cache.head_dim);
-        let keys = &self.cache.keys[first * width..];
-        for (lane, key) in keys.chunks_exact(width).take(LANES).enumerate() {
+        let (width, head_dim) = (2 * self.cache.kv_width, self.cache.head_dim);
+        let places = &self.cache.places[first * width..];
+        for (lane, key) in places.chunks_exact(width).take(LANES).enumerate() {
             let key = &key[(self.cache.first_head + kv_head) * head_dim..][..head_dim];
             for (lanes, &key) in self.keys.iter_mut().zip(key) {
                 lanes[lane / PANEL][lane % PANEL] = key;
@@ -229,13 +228,13 @@ fn weighted_sum<I: Isa>(
     total: f32,
     out: &mut [f32],
 ) {
-    let mut from = (cache.first_head + kv_head) * cache.head_dim;
+    let mut from = cache.kv_width + (cache.first_head + kv_head) * cache.head_dim;
     let (chunks, rest) = out.as_chunks_mut::<{ PANELS * PANEL }>();
     for out in chunks {
         let mut sums = [isa.splat(0.0); PANELS];
         for (&place, &weight) in seen.iter().zip(weights) {
-            let at = place as usize * cache.kv_width + from;
-            let values = cache.values[at..][..PANELS * PANEL].as_chunks().0;
+            let at = place as usize * 2 * cache.kv_width + from;
+            let values = cache.places[at..][..PANELS * PANEL].as_chunks().0;
             let weight = isa.splat(weight);
             for (i, sum) in sums.iter_mut().enumerate().take(PANELS / I::PANELS) {
                 let first = i * I::PANELS;
@@ -254,7 +253,7 @@ fn weighted_sum<I: Isa>(
     for (d, out) in rest.iter_mut().enumerate() {
         let mut sum = 0.0;
         for (&place, &weight) in seen.iter().zip(weights) {
-            sum += weight * cache.values[place as usize * cache.kv_width + from + d];
+            sum += weight * cache.places[place as usize * 2 * cache.kv_width + from + d];
         }
         *out = sum / total;
     }

@@ -1,6 +1,6 @@
 //! One row of the embedding table, read out of its panel.
 
-use super::pack::{PAIRS, PANEL};
+use super::pack::{PAIRS, PANEL, nibble_shift};
 use crate::{BLOCK, Format};
 
 /// Dequantises row `token` of a table of panels into `out [k]`.
@@ -10,14 +10,14 @@ pub(super) fn row(token: usize, quants: &[i32], scales: &[f32], format: Format, 
     let quants = &quants[panel * PANEL * format.quant_words(k)..][..PANEL * format.quant_words(k)];
     match format {
         Format::Q4 => {
-            let bytes: &[u8] = bytemuck::cast_slice(quants);
             for (block, out) in out.chunks_exact_mut(BLOCK).enumerate() {
                 let at = (panel * blocks + block) * 2 * PANEL + column;
                 let (scale, minimum) = (scales[at], scales[at + PANEL]);
-                for (pair, out) in out.chunks_exact_mut(2).enumerate() {
-                    let byte = bytes[(block * PAIRS + pair) * PANEL + column];
-                    out[0] = scale * f32::from(byte & 15) + minimum;
-                    out[1] = scale * f32::from(byte >> 4) + minimum;
+                for (eight, out) in out.chunks_exact_mut(8).enumerate() {
+                    let word = quants[(block * BLOCK / 8 + eight) * PANEL + column];
+                    for (i, out) in out.iter_mut().enumerate() {
+                        *out = scale * ((word >> nibble_shift(i)) & 15) as f32 + minimum;
+                    }
                 }
             }
         }

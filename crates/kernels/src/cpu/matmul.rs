@@ -79,12 +79,13 @@ fn few<I: Isa, Q: Quants, const N: usize>(
         let mut tiles = [isa.splat(0.0); N];
         for block in 0..rows.blocks() {
             let weights = Block::<I>::read::<Q>(isa, weights, panel, block, rows.blocks());
+            weights.prefetch::<Q>(isa, rows.blocks());
             if let Some((pairs, scales)) = rows.block(block).as_chunk::<N>(0) {
-                let sums = streamed::<I, Q, N>(isa, weights.quants, pairs);
+                let sums = Q::streamed(isa, weights.quants, pairs);
                 weights.add(isa, sums, scales, &mut tiles);
             }
             for (row, left) in rows.leftovers(block) {
-                let sums = streamed::<I, Q, 1>(isa, weights.quants, &[left.pairs]);
+                let sums = Q::streamed(isa, weights.quants, &[left.pairs]);
                 let tile = std::array::from_mut(&mut tiles[row]);
                 weights.add(isa, sums, &[left.scale], tile);
             }
@@ -102,9 +103,7 @@ fn many<I: Isa, Q: Quants>(isa: I, rows: &Rows<'_>, weights: &Matrix<'_>, out: &
         tiles.fill(isa.splat(0.0));
         for block in 0..rows.blocks() {
             let weights = Block::<I>::read::<Q>(isa, weights, panel, block, rows.blocks());
-            for (two, widened) in buffer.as_chunks_mut().0.iter_mut().enumerate() {
-                *widened = Q::widened(isa, weights.quants, two);
-            }
+            Q::widen(isa, weights.quants, &mut buffer);
             let activations = rows.block(block);
             let mut done = 0;
             if I::ROWS == 8 {
@@ -132,13 +131,21 @@ fn store<I: Isa>(isa: I, tiles: &[I::Floats], panel: usize, n: usize, out: &mut 
 }
 
 /// How the weights of a block lie in memory.
+///
+/// No closures here and below: they would not be compiled for the instruction set.
 trait Quants {
     /// Bytes of one block of one panel.
     const BYTES: usize;
     /// Vectors of scales, and perhaps of minima, that go with it.
     const SCALES: usize;
-    /// Pairs `2 · two` and `2 · two + 1` of k, widened.
-    fn widened<I: Isa>(isa: I, panels: [&[u8]; 2], two: usize) -> [I::Pair; 2];
+    /// Widens a block.
+    fn widen<I: Isa>(isa: I, panels: [&[u8]; 2], into: &mut [I::Pair; PAIRS]);
+    /// Integer sums of a block, each pair of weights widened where it is used.
+    fn streamed<I: Isa, const N: usize>(
+        isa: I,
+        panels: [&[u8]; 2],
+        rows: &[Pairs; N],
+    ) -> [I::Sums; N];
 }
 
 struct Q4;
@@ -148,9 +155,47 @@ impl Quants for Q4 {
     const SCALES: usize = 2;
 
     #[inline(always)]
-    fn widened<I: Isa>(isa: I, panels: [&[u8]; 2], two: usize) -> [I::Pair; 2] {
+    fn widen<I: Isa>(isa: I, panels: [&[u8]; 2], into: &mut [I::Pair; PAIRS]) {
         let (left, right) = (panels[0].as_chunks().0, panels[1].as_chunks().0);
-        isa.widen_q4([&left[two], &right[two]])
+        for (i, four) in into.as_chunks_mut().0.iter_mut().enumerate() {
+            *four = isa.widen_q4([&left[i], &right[i]]);
+        }
+    }
+
+    #[inline(always)]
+    fn streamed<I: Isa, const N: usize>(
+        isa: I,
+        panels: [&[u8]; 2],
+        rows: &[Pairs; N],
+    ) -> [I::Sums; N] {
+        let (left, right) = (panels[0].as_chunks().0, panels[1].as_chunks().0);
+        let mut sums = [isa.zero(); N];
+        // Sums twice as many fit the registers only for few rows; for more the shifts are shared.
+        if N > 2 {
+            for i in 0..PAIRS / 4 {
+                let weights = isa.widen_q4([&left[i], &right[i]]);
+                for (pair, weights) in weights.iter().enumerate() {
+                    for (sum, row) in sums.iter_mut().zip(rows) {
+                        *sum = isa.dot(*sum, row[4 * i + pair], *weights);
+                    }
+                }
+            }
+            return sums;
+        }
+        let mut sixteenfold = [isa.zero(); N];
+        for i in 0..PAIRS / 4 {
+            let [first, second, third, fourth] = isa.widen_q4_unshifted([&left[i], &right[i]]);
+            for ((sum, high), row) in sums.iter_mut().zip(&mut sixteenfold).zip(rows) {
+                *sum = isa.dot(*sum, row[4 * i], first);
+                *high = isa.dot(*high, row[4 * i + 1], second);
+                *sum = isa.dot(*sum, row[4 * i + 2], third);
+                *high = isa.dot(*high, row[4 * i + 3], fourth);
+            }
+        }
+        for (sum, high) in sums.iter_mut().zip(sixteenfold) {
+            *sum = isa.add_sixteenth(*sum, high);
+        }
+        sums
     }
 }
 
@@ -161,30 +206,30 @@ impl Quants for Q8 {
     const SCALES: usize = 1;
 
     #[inline(always)]
-    fn widened<I: Isa>(isa: I, panels: [&[u8]; 2], two: usize) -> [I::Pair; 2] {
+    fn widen<I: Isa>(isa: I, panels: [&[u8]; 2], into: &mut [I::Pair; PAIRS]) {
         let (left, right) = (panels[0].as_chunks().0, panels[1].as_chunks().0);
-        isa.widen_q8([&left[two], &right[two]])
-    }
-}
-
-/// Integer sums of a block, each pair of weights widened where it is used.
-///
-/// No closures here and below: they would not be compiled for the instruction set.
-#[inline(always)]
-fn streamed<I: Isa, Q: Quants, const N: usize>(
-    isa: I,
-    quants: [&[u8]; 2],
-    rows: &[Pairs; N],
-) -> [I::Sums; N] {
-    let mut sums = [isa.zero(); N];
-    for two in 0..PAIRS / 2 {
-        let [first, second] = Q::widened(isa, quants, two);
-        for (sum, row) in sums.iter_mut().zip(rows) {
-            *sum = isa.dot(*sum, row[2 * two], first);
-            *sum = isa.dot(*sum, row[2 * two + 1], second);
+        for (i, two) in into.as_chunks_mut().0.iter_mut().enumerate() {
+            *two = isa.widen_q8([&left[i], &right[i]]);
         }
     }
-    sums
+
+    #[inline(always)]
+    fn streamed<I: Isa, const N: usize>(
+        isa: I,
+        panels: [&[u8]; 2],
+        rows: &[Pairs; N],
+    ) -> [I::Sums; N] {
+        let (left, right) = (panels[0].as_chunks().0, panels[1].as_chunks().0);
+        let mut sums = [isa.zero(); N];
+        for i in 0..PAIRS / 2 {
+            let [first, second] = isa.widen_q8([&left[i], &right[i]]);
+            for (sum, row) in sums.iter_mut().zip(rows) {
+                *sum = isa.dot(*sum, row[2 * i], first);
+                *sum = isa.dot(*sum, row[2 * i + 1], second);
+            }
+        }
+        sums
+    }
 }
 
 /// Integer sums of a block that was widened before.
@@ -207,6 +252,7 @@ fn buffered<I: Isa, const N: usize>(
 struct Block<'a, I: Isa> {
     /// Where only one panel is at work, or there is only one, it stands twice.
     quants: [&'a [u8]; 2],
+    scale_bytes: [&'a [u8]; 2],
     scales: I::Floats,
     /// `None` where the format has no minima.
     minima: Option<I::Floats>,
@@ -229,6 +275,7 @@ impl<'a, I: Isa> Block<'a, I> {
         );
         let minima = at.map(|at| &scales[(at + 1) * Q::SCALES - 1]);
         Self {
+            scale_bytes: at.map(|at| bytemuck::cast_slice(&scales[at * Q::SCALES..][..Q::SCALES])),
             quants: at.map(|at| &quants[at * Q::BYTES..][..Q::BYTES]),
             scales: isa.load(at.map(|at| &scales[at * Q::SCALES])),
             minima: if Q::SCALES == 2 {
@@ -236,6 +283,16 @@ impl<'a, I: Isa> Block<'a, I> {
             } else {
                 None
             },
+        }
+    }
+
+    /// Asks for the same block of the next panels: a panel is too short for the processor to see a stream in it.
+    #[inline(always)]
+    fn prefetch<Q: Quants>(&self, isa: I, blocks: usize) {
+        let panels = I::PANELS * blocks;
+        for i in 0..I::PANELS {
+            isa.prefetch(self.quants[i], panels * Q::BYTES);
+            isa.prefetch(self.scale_bytes[i], panels * Q::SCALES * 4 * PANEL);
         }
     }
 

@@ -20,7 +20,7 @@ mod widest;
 use burn::tensor::TensorData;
 use burn_flex::{Flex, FlexTensor};
 
-use crate::{BLOCK, Format, ops::LanguageOps};
+use crate::{Format, ops::LanguageOps};
 
 /// Values of a tensor in row-major order.
 fn contiguous(tensor: FlexTensor) -> FlexTensor {
@@ -35,6 +35,16 @@ fn floats(tensor: &FlexTensor) -> &[f32] {
 /// Slice over a contiguous i32 tensor.
 fn words(tensor: &FlexTensor) -> &[i32] {
     tensor.as_slice().expect("a contiguous i32 tensor")
+}
+
+/// The values of a contiguous tensor, to be written in place for a single owner; burn-flex copies all if another handle is alive.
+fn values_mut(tensor: &mut FlexTensor) -> &mut [f32] {
+    assert!(tensor.is_contiguous());
+    let (first, count) = (
+        tensor.layout().start_offset(),
+        tensor.layout().num_elements(),
+    );
+    &mut tensor.storage_mut()[first..first + count]
 }
 
 fn matrix(values: Vec<f32>, rows: usize, columns: usize) -> FlexTensor {
@@ -72,6 +82,61 @@ fn seen(tree: &[Row], base: usize, row: usize) -> Vec<u32> {
         .collect()
 }
 
+/// `norm(x)`.
+fn normed(x: FlexTensor, norm: &FlexTensor, epsilon: f32) -> FlexTensor {
+    let ([rows, k], x) = (dims(&x), contiguous(x));
+    let mut out = vec![0.0; rows * k];
+    let (x, weight) = (floats(&x), floats(norm));
+    threads::rows(&mut out, k, 4, |at, out| {
+        norm::rms_norm(&x[at..][..out.len()], weight, epsilon, out);
+    });
+    matrix(out, rows, k)
+}
+
+/// `x · Wᵀ` of a contiguous `x [rows, k]`, `[rows, n]`.
+fn product(
+    x: &FlexTensor,
+    k: usize,
+    quants: &FlexTensor,
+    scales: &FlexTensor,
+    format: Format,
+    n: usize,
+) -> Vec<f32> {
+    let mut out = vec![0.0; dims(x)[0] * n];
+    let weights = matmul::Matrix {
+        quants: words(quants),
+        scales: floats(scales),
+        format,
+        n,
+    };
+    threads::matmul(floats(x), k, &weights, &mut out);
+    out
+}
+
+/// Cosines and sines of all positions; see [`crate::ops`].
+struct Angles<'a> {
+    values: &'a [f32],
+    pairs: usize,
+}
+
+impl<'a> Angles<'a> {
+    fn new(angles: &'a FlexTensor) -> Self {
+        Self {
+            values: floats(angles),
+            pairs: dims(angles)[1] / 2,
+        }
+    }
+
+    /// Turns the heads of one row to its position.
+    fn turn(&self, heads: &mut [f32], position: usize, head_dim: usize) {
+        let angles = &self.values[2 * position * self.pairs..][..2 * self.pairs];
+        let (cos, sin) = angles.split_at(self.pairs);
+        for head in heads.chunks_exact_mut(head_dim) {
+            rope::rotate(head, cos, sin);
+        }
+    }
+}
+
 impl LanguageOps for Flex {
     fn embed(
         tokens: FlexTensor,
@@ -91,99 +156,114 @@ impl LanguageOps for Flex {
         matrix(out, ids.len(), k)
     }
 
-    fn rms_norm(x: FlexTensor, weight: FlexTensor, epsilon: f32) -> FlexTensor {
-        let ([rows, k], x) = (dims(&x), contiguous(x));
-        let mut out = vec![0.0; rows * k];
-        let (x, weight) = (floats(&x), floats(&weight));
-        threads::rows(&mut out, k, 4, |at, out| {
-            norm::rms_norm(&x[at..][..out.len()], weight, epsilon, out);
-        });
-        matrix(out, rows, k)
-    }
-
-    fn matmul(
+    fn project(
         x: FlexTensor,
+        norm: FlexTensor,
+        epsilon: f32,
         quants: FlexTensor,
         scales: FlexTensor,
         format: Format,
         n: usize,
     ) -> FlexTensor {
-        let ([rows, k], x) = (dims(&x), contiguous(x));
-        let mut out = vec![0.0; rows * n];
-        let weights = matmul::Matrix {
-            quants: words(&quants),
-            scales: floats(&scales),
-            format,
-            n,
-        };
-        threads::matmul(floats(&x), k, &weights, &mut out);
+        let rows = dims(&x)[0];
+        let normed = normed(x, &norm, epsilon);
+        let out = product(&normed, dims(&normed)[1], &quants, &scales, format, n);
         matrix(out, rows, n)
     }
 
-    fn rope(
+    fn project_gated(
         x: FlexTensor,
-        cos: FlexTensor,
-        sin: FlexTensor,
-        tree: FlexTensor,
-        head_dim: usize,
+        norm: FlexTensor,
+        epsilon: f32,
+        quants: FlexTensor,
+        scales: FlexTensor,
+        format: Format,
+        n: usize,
     ) -> FlexTensor {
-        let ([rows, width], x) = (dims(&x), contiguous(x));
-        let pairs = dims(&cos)[1];
-        let mut out = floats(&x).to_vec();
-        let tree: Vec<Row> = rows_of(&contiguous(tree)).collect();
-        let (cos, sin) = (floats(&cos), floats(&sin));
-        threads::rows(&mut out, width, 2, |at, out| {
-            for (row, place) in out.chunks_exact_mut(width).zip(&tree[at / width..]) {
-                let at = place.position * pairs..(place.position + 1) * pairs;
-                for head in row.chunks_exact_mut(head_dim) {
-                    rope::rotate(head, &cos[at.clone()], &sin[at.clone()]);
-                }
-            }
+        Self::swiglu(Self::project(x, norm, epsilon, quants, scales, format, n))
+    }
+
+    fn swiglu(both: FlexTensor) -> FlexTensor {
+        let ([rows, width], both) = (dims(&both), contiguous(both));
+        let mut out = vec![0.0; rows * width / 2];
+        let (both, k) = (floats(&both), width / 2);
+        threads::rows(&mut out, k, 16, |at, out| {
+            gate::swiglu(&both[2 * at..][..2 * out.len()], k, out);
         });
-        matrix(out, rows, width)
+        matrix(out, rows, k)
     }
 
-    fn kv_write(mut cache: FlexTensor, rows: FlexTensor, position: usize) -> FlexTensor {
-        let (width, rows) = (dims(&rows)[1], contiguous(rows));
-        assert!(cache.is_contiguous() && cache.layout().start_offset() == 0);
-        let source = floats(&rows);
-        // In place for a single owner; burn-flex copies the whole cache if another handle is alive.
-        cache.storage_mut::<f32>()[position * width..][..source.len()].copy_from_slice(source);
-        cache
+    fn project_onto(
+        onto: FlexTensor,
+        x: FlexTensor,
+        quants: FlexTensor,
+        scales: FlexTensor,
+        format: Format,
+    ) -> FlexTensor {
+        let ([_, n], [_, k]) = (dims(&onto), dims(&x));
+        let out = product(&contiguous(x), k, &quants, &scales, format, n);
+        let mut onto = contiguous(onto);
+        for (sum, out) in values_mut(&mut onto).iter_mut().zip(out) {
+            *sum += out;
+        }
+        onto
     }
 
-    fn attention(
-        q: FlexTensor,
-        keys: FlexTensor,
-        values: FlexTensor,
+    fn write_kv(
+        mut cache: FlexTensor,
+        qkv: FlexTensor,
+        angles: FlexTensor,
         tree: FlexTensor,
         base: usize,
         head_dim: usize,
     ) -> FlexTensor {
-        let ([rows, width], [_, kv_width], q) = (dims(&q), dims(&keys), contiguous(q));
-        let mut out = vec![0.0; rows * width];
-        let cache = attention::Cache {
-            keys: floats(&keys),
-            values: floats(&values),
-            kv_width,
-            head_dim,
-            first_head: 0,
-            heads: kv_width / head_dim,
-        };
-        let tree: Vec<Row> = rows_of(&contiguous(tree)).collect();
-        let seen: Vec<Vec<u32>> = (0..rows).map(|row| seen(&tree, base, row)).collect();
-        threads::attention(floats(&q), cache, &seen, &mut out);
-        matrix(out, rows, width)
+        let ([_, width], kv_width, qkv) = (dims(&qkv), dims(&cache)[1], contiguous(qkv));
+        let rows = floats(&qkv).chunks_exact(width);
+        let places = values_mut(&mut cache)[base * kv_width..].chunks_exact_mut(kv_width);
+        let (angles, tree) = (Angles::new(&angles), contiguous(tree));
+        for ((place, row), line) in places.zip(rows).zip(rows_of(&tree)) {
+            place.copy_from_slice(&row[width - kv_width..]);
+            angles.turn(&mut place[..kv_width / 2], line.position, head_dim);
+        }
+        cache
     }
 
-    fn swiglu(gate: FlexTensor, up: FlexTensor) -> FlexTensor {
-        let ([rows, k], gate, up) = (dims(&gate), contiguous(gate), contiguous(up));
-        let mut out = vec![0.0; rows * k];
-        let (gate, up) = (floats(&gate), floats(&up));
-        threads::rows(&mut out, BLOCK, 16, |at, out| {
-            gate::swiglu(&gate[at..][..out.len()], &up[at..][..out.len()], out);
-        });
-        matrix(out, rows, k)
+    fn write_rows(mut cache: FlexTensor, rows: FlexTensor, place: usize) -> FlexTensor {
+        let (width, rows) = (dims(&rows)[1], contiguous(rows));
+        let source = floats(&rows);
+        values_mut(&mut cache)[place * width..][..source.len()].copy_from_slice(source);
+        cache
+    }
+
+    fn attention(
+        qkv: FlexTensor,
+        cache: FlexTensor,
+        angles: FlexTensor,
+        tree: FlexTensor,
+        base: usize,
+        head_dim: usize,
+    ) -> FlexTensor {
+        let ([rows, all], [_, kv_width], qkv) = (dims(&qkv), dims(&cache), contiguous(qkv));
+        let width = all - kv_width;
+        let tree: Vec<Row> = rows_of(&contiguous(tree)).collect();
+        let angles = Angles::new(&angles);
+        let mut q = Vec::with_capacity(rows * width);
+        for (row, line) in floats(&qkv).chunks_exact(all).zip(&tree) {
+            q.extend_from_slice(&row[..width]);
+            let from = q.len() - width;
+            angles.turn(&mut q[from..], line.position, head_dim);
+        }
+        let cache = attention::Cache {
+            places: floats(&cache),
+            kv_width: kv_width / 2,
+            head_dim,
+            first_head: 0,
+            heads: kv_width / 2 / head_dim,
+        };
+        let seen: Vec<Vec<u32>> = (0..rows).map(|row| seen(&tree, base, row)).collect();
+        let mut out = vec![0.0; rows * width];
+        threads::attention(&q, cache, &seen, &mut out);
+        matrix(out, rows, width)
     }
 
     fn score(logits: FlexTensor, rows: FlexTensor, targets: FlexTensor) -> FlexTensor {

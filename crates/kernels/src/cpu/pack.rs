@@ -1,7 +1,8 @@
 //! Weights in panels of 8 output columns, so that one vector holds the same place of 4 columns.
 //!
 //! Panel after panel, block after block:
-//! - `Q4`: 128 bytes, byte `[pair][column]` = `q(2·pair) | q(2·pair + 1) << 4`; then elsewhere 8 scales and 8 minima.
+//! - `Q4`: 128 bytes, word `[eight][column]` of 8 values of k in the order of [`nibble_shift`], so that one mask yields a pair of
+//!   16-bit numbers; then elsewhere 8 scales and 8 minima.
 //! - `Q8`: 256 bytes, `[pair][column][2]`; elsewhere 8 scales.
 //! - `F32`: `[k][column]`, no scales.
 //!
@@ -15,6 +16,11 @@ use crate::{BLOCK, Format, Rows};
 pub(crate) const PANEL: usize = 8;
 /// Pairs of k in a block.
 pub(crate) const PAIRS: usize = BLOCK / 2;
+
+/// Where value `i` of eight stands in its word: both of a pair in the same place of the word's halves.
+pub(crate) const fn nibble_shift(i: usize) -> usize {
+    4 * (i / 2 + 4 * (i % 2))
+}
 
 /// A matrix on its way into panels.
 pub(crate) struct Panels {
@@ -49,9 +55,11 @@ impl Panels {
                     scales,
                     minima,
                 } => {
-                    let bytes: &mut [u8] = bytemuck::cast_slice_mut(quants);
-                    for (pair, q) in q[row * k..][..k].as_chunks::<2>().0.iter().enumerate() {
-                        bytes[pair * PANEL + column] = q[0] | (q[1] << 4);
+                    for (eight, q) in q[row * k..][..k].as_chunks::<8>().0.iter().enumerate() {
+                        let word = &mut quants[eight * PANEL + column];
+                        for (i, &q) in q.iter().enumerate() {
+                            *word |= i32::from(q) << nibble_shift(i);
+                        }
                     }
                     for block in 0..blocks {
                         let at = (panel * blocks + block) * 2 * PANEL + column;

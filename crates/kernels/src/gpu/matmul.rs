@@ -1,19 +1,34 @@
-//! Activations times a quantised matrix.
+//! Activations times a quantised matrix, with the norm before it and what is made of the product.
 //!
-//! 16 threads share one output column: each takes every 16th block of 32 weights, unpacks it once and multiplies it with `rows_per_group`
-//! rows; a tree in shared memory adds the 16 up. A group of 64 threads does 4 columns of up to [`ROWS`] rows.
+//! A thread adds up some columns of some rows: it unpacks a block of weights once and multiplies it with every row. `share` threads
+//! take turns at the blocks of the same columns and fold their sums in shared memory; alone they need no barrier. What a thread has
+//! in hand is [`Tile`], a compile-time choice per kind of adapter.
 
 use cubecl::prelude::*;
 
-/// Threads a group.
-pub(super) const UNITS: u32 = 64;
-/// Threads that share a column.
-const SHARE: u32 = 16;
-const LOG2_SHARE: u32 = 4;
-/// Columns a group.
-pub(super) const COLUMNS: u32 = UNITS / SHARE;
-/// Rows a group, unless there is only one.
-pub(super) const ROWS: u32 = 8;
+/// What one group of threads computes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(super) struct Tile {
+    /// Rows a thread.
+    pub rows: usize,
+    /// Columns a thread; even.
+    pub columns: usize,
+    /// Threads that share their columns; a power of two.
+    pub share: u32,
+    /// Threads a group; a multiple of `share`.
+    pub units: u32,
+}
+
+/// What becomes of a product.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(super) enum End {
+    /// It is the result.
+    Store,
+    /// Half of the columns gate the others.
+    Gate,
+    /// It is added to what is there.
+    Add,
+}
 
 /// Four weights of a block: `at` counts them in fours within the matrix, `scale` and `minimum` are the block's.
 #[cube]
@@ -73,9 +88,30 @@ pub(super) fn block_minimum(scales: &[f32], block: usize, #[comptime] bits: u32)
     minimum
 }
 
-/// `out [m, n] = x [m, k] · Wᵀ`.
+/// `norm(x [m, k]) · Wᵀ`; of a gated product `out` has half as many columns as `W` has rows.
 #[cube(launch_unchecked)]
-pub(super) fn kernel(
+pub(super) fn normed(
+    x: &[Vector<f32, Const<4>>],
+    norm: &[Vector<f32, Const<4>>],
+    quants: &[u32],
+    scales: &[f32],
+    out: &mut [f32],
+    m: u32,
+    n: u32,
+    k: u32,
+    epsilon: f32,
+    #[comptime] tile: Tile,
+    #[comptime] end: End,
+    #[comptime] bits: u32,
+) {
+    product(
+        x, norm, quants, scales, out, m, n, k, epsilon, tile, end, true, bits,
+    );
+}
+
+/// `out += x [m, k] · Wᵀ`.
+#[cube(launch_unchecked)]
+pub(super) fn added(
     x: &[Vector<f32, Const<4>>],
     quants: &[u32],
     scales: &[f32],
@@ -83,62 +119,176 @@ pub(super) fn kernel(
     m: u32,
     n: u32,
     k: u32,
-    #[comptime] rows_per_group: usize,
+    #[comptime] tile: Tile,
     #[comptime] bits: u32,
 ) {
-    let share = UNIT_POS % SHARE;
-    let column = (CUBE_POS_X + CUBE_POS_Y * CUBE_COUNT_X) * COLUMNS + UNIT_POS / SHARE;
-    // Threads beyond the last column compute it again and store nothing: barriers need everybody.
-    let safe_column = min(column, n - 1);
-    let first_row = CUBE_POS_Z * (rows_per_group as u32);
+    product(
+        x,
+        x,
+        quants,
+        scales,
+        out,
+        m,
+        n,
+        k,
+        0f32,
+        tile,
+        comptime![End::Add],
+        false,
+        bits,
+    );
+}
+
+#[cube]
+fn product(
+    x: &[Vector<f32, Const<4>>],
+    norm: &[Vector<f32, Const<4>>],
+    quants: &[u32],
+    scales: &[f32],
+    out: &mut [f32],
+    m: u32,
+    n: u32,
+    k: u32,
+    epsilon: f32,
+    #[comptime] tile: Tile,
+    #[comptime] end: End,
+    #[comptime] normed: bool,
+    #[comptime] bits: u32,
+) {
+    let (rows, columns) = comptime![(tile.rows, tile.columns)];
+    let turn = UNIT_POS % tile.share;
+    let set = (CUBE_POS_X + CUBE_POS_Y * CUBE_COUNT_X) * comptime![tile.units / tile.share]
+        + UNIT_POS / tile.share;
+    let first_row = CUBE_POS_Z * comptime![rows as u32];
     let blocks = k / 32;
-    let mut sums = Array::<f32>::new(rows_per_group);
+    // A gate and what it gates are half a matrix apart.
+    let gated = comptime![end == End::Gate];
+    let together = comptime![if gated { columns / 2 } else { columns }];
+    let half = n / 2;
+    let first_column = set * comptime![together as u32];
+
+    let mut sums = Array::<f32>::new(comptime![rows * columns]);
+    let mut squares = Array::<f32>::new(rows);
     #[unroll]
-    for i in 0..rows_per_group {
+    for i in 0..comptime![rows * columns] {
         sums[i] = 0f32;
     }
-    let mut block = share;
+    #[unroll]
+    for r in 0..rows {
+        squares[r] = 0f32;
+    }
+    let mut at = Array::<u32>::new(columns);
+    #[unroll]
+    for c in 0..columns {
+        let column = first_column
+            + comptime![(c % together) as u32]
+            + comptime![(c / together) as u32] * half;
+        // Beyond the last column threads compute it again and store nothing: barriers need everybody.
+        at[c] = min(column, n - 1) * blocks;
+    }
+
+    let mut block = turn;
     while block < blocks {
-        let at = (safe_column * blocks + block) as usize;
-        let scale = block_scale(scales, at, bits);
-        let minimum = block_minimum(scales, at, bits);
+        let mut scale = Array::<f32>::new(columns);
+        let mut minimum = Array::<f32>::new(columns);
         #[unroll]
-        for four in 0..8usize {
-            let weights = four_weights(quants, at * 8 + four, scale, minimum, bits);
+        for c in 0..columns {
+            scale[c] = block_scale(scales, (at[c] + block) as usize, bits);
+            minimum[c] = block_minimum(scales, (at[c] + block) as usize, bits);
+        }
+        for four in 0..8u32 {
+            let place = block * 8 + four;
+            let mut values = Array::<Vector<f32, Const<4>>>::new(rows);
             #[unroll]
-            for i in 0..rows_per_group {
-                let row = min(first_row + (i as u32), m - 1);
-                sums[i] += x[(row * (k / 4) + block * 8) as usize + four].dot(weights);
+            for r in 0..rows {
+                let row = min(first_row + comptime![r as u32], m - 1);
+                let mut value = x[(row * (k / 4) + place) as usize];
+                if normed {
+                    squares[r] += value.dot(value);
+                    value = value * norm[place as usize];
+                }
+                values[r] = value;
+            }
+            #[unroll]
+            for c in 0..columns {
+                let place = ((at[c] + block) * 8 + four) as usize;
+                let weights = four_weights(quants, place, scale[c], minimum[c], bits);
+                #[unroll]
+                for r in 0..rows {
+                    sums[comptime![r * columns + c]] += values[r].dot(weights);
+                }
             }
         }
-        block += SHARE;
+        block += tile.share;
     }
-    let mut shared = Shared::<[f32]>::new_slice(comptime![UNITS as usize * rows_per_group]);
-    #[unroll]
-    for i in 0..rows_per_group {
-        shared[UNIT_POS as usize + comptime![i * UNITS as usize]] = sums[i];
-    }
-    sync_cube();
-    #[unroll]
-    for level in 0..LOG2_SHARE {
-        let step = comptime![SHARE >> (level + 1)];
-        if share < step {
+
+    if comptime![tile.share > 1] {
+        let kept = comptime![rows * columns + if normed { rows } else { 0 }];
+        let mut shared = Shared::<[f32]>::new_slice(comptime![tile.units as usize * kept]);
+        let unit = UNIT_POS as usize;
+        #[unroll]
+        for i in 0..comptime![rows * columns] {
+            shared[unit + comptime![i * tile.units as usize]] = sums[i];
+        }
+        if normed {
             #[unroll]
-            for i in 0..rows_per_group {
-                let at = UNIT_POS as usize + comptime![i * UNITS as usize];
-                let other = shared[at + comptime![step as usize]];
-                shared[at] += other;
+            for r in 0..rows {
+                shared[unit + comptime![(rows * columns + r) * tile.units as usize]] = squares[r];
             }
         }
         sync_cube();
-    }
-    if share == 0 && column < n {
         #[unroll]
-        for i in 0..rows_per_group {
-            let row = first_row + (i as u32);
-            if row < m {
-                out[(row * n + column) as usize] =
-                    shared[UNIT_POS as usize + comptime![i * UNITS as usize]];
+        for level in 0..comptime![tile.share.ilog2()] {
+            let step = comptime![tile.share >> (level + 1)];
+            if turn < step {
+                #[unroll]
+                for i in 0..kept {
+                    let at = unit + comptime![i * tile.units as usize];
+                    let other = shared[at + comptime![step as usize]];
+                    shared[at] += other;
+                }
+            }
+            sync_cube();
+        }
+        #[unroll]
+        for i in 0..comptime![rows * columns] {
+            sums[i] = shared[unit + comptime![i * tile.units as usize]];
+        }
+        if normed {
+            #[unroll]
+            for r in 0..rows {
+                squares[r] = shared[unit + comptime![(rows * columns + r) * tile.units as usize]];
+            }
+        }
+    }
+
+    if turn == 0 {
+        #[unroll]
+        for r in 0..rows {
+            let row = first_row + comptime![r as u32];
+            let mut factor = 1f32;
+            if normed {
+                factor = 1f32 / f32::sqrt(squares[r] / f32::cast_from(k) + epsilon);
+            }
+            let mut width = n;
+            if gated {
+                width = half;
+            }
+            #[unroll]
+            for c in 0..together {
+                let column = first_column + comptime![c as u32];
+                if row < m && column < width {
+                    let to = (row * width + column) as usize;
+                    let value = sums[comptime![r * columns + c]] * factor;
+                    if gated {
+                        let up = sums[comptime![r * columns + together + c]] * factor;
+                        out[to] = value / (1f32 + f32::exp(-value)) * up;
+                    } else if comptime![end == End::Add] {
+                        out[to] += value;
+                    } else {
+                        out[to] = value;
+                    }
+                }
             }
         }
     }

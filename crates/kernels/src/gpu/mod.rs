@@ -7,19 +7,22 @@ mod attention;
 mod embed;
 mod gate;
 mod matmul;
-mod norm;
 pub(crate) mod pack;
 mod rope;
 mod score;
+
+use std::sync::OnceLock;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use burn::tensor::{DType, Shape};
 use burn_cubecl::{
     CubeBackend, kernel::into_contiguous, ops::numeric::empty_device_contiguous_dtype,
     tensor::CubeTensor,
 };
-use cubecl::prelude::*;
+use cubecl::{client::Client, prelude::*};
 
 use crate::{Format, ops::LanguageOps};
+use matmul::{End, Tile};
 
 /// Threads of a group in element-wise kernels.
 const UNITS: u32 = 64;
@@ -55,6 +58,111 @@ const fn bits(format: Format) -> u32 {
     }
 }
 
+/// The tensor itself for its only owner: nobody else sees the write. Otherwise a copy, as Burn's own in-place operations make.
+fn owned(tensor: CubeTensor) -> CubeTensor {
+    assert!(tensor.is_contiguous());
+    if tensor.can_mut() {
+        tensor
+    } else {
+        tensor.copy()
+    }
+}
+
+/// Up to so many rows attention shares a head among threads.
+const FEW_ROWS: usize = 8;
+
+/// What kind of adapter computes, which decides how work is cut.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Adapter {
+    /// A graphics processor: many threads, that share what they read.
+    Graphics,
+    /// A processor that plays one (lavapipe, SwiftShader): few threads with much in hand, no barriers.
+    Emulated,
+}
+
+static ADAPTER: OnceLock<Adapter> = OnceLock::new();
+
+/// Says what computes; the first word counts, and without one it is [`Adapter::Graphics`].
+pub fn tune(adapter: Adapter) {
+    _ = ADAPTER.set(adapter);
+}
+
+static DISPATCHES: AtomicU64 = AtomicU64::new(0);
+
+/// Dispatches of this crate's kernels so far, in this process.
+pub fn dispatches() -> u64 {
+    DISPATCHES.load(Ordering::Relaxed)
+}
+
+/// The client of a tensor, for one dispatch.
+fn dispatching(tensor: &CubeTensor) -> Client {
+    DISPATCHES.fetch_add(1, Ordering::Relaxed);
+    tensor.client.clone()
+}
+
+impl Tile {
+    /// What suits this many rows. For emulated adapters the fastest of those tried on lavapipe; for graphics processors not measured.
+    fn of(rows: usize) -> Self {
+        let adapter = ADAPTER.get().copied().unwrap_or(Adapter::Graphics);
+        let tile = |rows, columns, share, units| Self {
+            rows,
+            columns,
+            share,
+            units,
+        };
+        match (adapter, rows) {
+            (Adapter::Graphics, 1) => tile(1, 2, 8, 64),
+            (Adapter::Graphics, _) => tile(8, 4, 1, 64),
+            (Adapter::Emulated, 1) => tile(1, 8, 1, 8),
+            (Adapter::Emulated, 2..=4) => tile(4, 8, 1, 16),
+            (Adapter::Emulated, _) => tile(8, 8, 1, 16),
+        }
+    }
+
+    /// Groups for a product `[rows, n]`.
+    fn groups(self, rows: usize, n: usize) -> CubeCount {
+        let per_group = self.units / self.share * self.columns as u32;
+        let count = (n as u32).div_ceil(per_group);
+        let spread = count.div_ceil(65_535);
+        let rows = rows.div_ceil(self.rows) as u32;
+        CubeCount::Static(count.div_ceil(spread), spread, rows)
+    }
+}
+
+/// A product after a norm, into `out`. Weights are quants, scales, format and `n`.
+fn normed(
+    x: CubeTensor,
+    norm: CubeTensor,
+    epsilon: f32,
+    (quants, scales, format, n): (CubeTensor, CubeTensor, Format, usize),
+    end: End,
+    out: CubeTensor,
+) -> CubeTensor {
+    let ([rows, k], x) = (dims(&x), into_contiguous(x));
+    let client = dispatching(&out);
+    let tile = Tile::of(rows);
+    unsafe {
+        matmul::normed::launch_unchecked(
+            &client,
+            tile.groups(rows, n),
+            CubeDim::new_1d(tile.units),
+            x.into_buffer_arg(),
+            norm.into_buffer_arg(),
+            quants.into_buffer_arg(),
+            scales.into_buffer_arg(),
+            out.clone().into_buffer_arg(),
+            rows as u32,
+            n as u32,
+            k as u32,
+            epsilon,
+            tile,
+            end,
+            bits(format),
+        )
+    };
+    out
+}
+
 impl LanguageOps for CubeBackend {
     fn embed(
         tokens: CubeTensor,
@@ -66,7 +174,7 @@ impl LanguageOps for CubeBackend {
         let tokens = into_contiguous(tokens);
         let rows = tokens.meta.shape()[0];
         let out = matrix(&scales, rows, k);
-        let client = out.client.clone();
+        let client = dispatching(&out);
         unsafe {
             embed::kernel::launch_unchecked(
                 &client,
@@ -84,47 +192,69 @@ impl LanguageOps for CubeBackend {
         out
     }
 
-    fn rms_norm(x: CubeTensor, weight: CubeTensor, epsilon: f32) -> CubeTensor {
-        let ([rows, k], x) = (dims(&x), into_contiguous(x));
-        let out = matrix(&x, rows, k);
-        let client = out.client.clone();
-        unsafe {
-            norm::kernel::launch_unchecked(
-                &client,
-                CubeCount::Static(rows as u32, 1, 1),
-                CubeDim::new_1d(norm::UNITS),
-                x.into_buffer_arg(),
-                weight.into_buffer_arg(),
-                out.clone().into_buffer_arg(),
-                k as u32,
-                epsilon,
-            )
-        };
-        out
-    }
-
-    fn matmul(
+    fn project(
         x: CubeTensor,
+        norm: CubeTensor,
+        epsilon: f32,
         quants: CubeTensor,
         scales: CubeTensor,
         format: Format,
         n: usize,
     ) -> CubeTensor {
-        let ([rows, k], x) = (dims(&x), into_contiguous(x));
-        let out = matrix(&x, rows, n);
-        let client = out.client.clone();
-        let rows_per_group = if rows == 1 { 1 } else { matmul::ROWS };
-        let columns = (n as u32).div_ceil(matmul::COLUMNS);
-        let spread = columns.div_ceil(65_535);
+        let out = matrix(&x, dims(&x)[0], n);
+        let weights = (quants, scales, format, n);
+        normed(x, norm, epsilon, weights, End::Store, out)
+    }
+
+    fn project_gated(
+        x: CubeTensor,
+        norm: CubeTensor,
+        epsilon: f32,
+        quants: CubeTensor,
+        scales: CubeTensor,
+        format: Format,
+        n: usize,
+    ) -> CubeTensor {
+        let out = matrix(&x, dims(&x)[0], n / 2);
+        let weights = (quants, scales, format, n);
+        normed(x, norm, epsilon, weights, End::Gate, out)
+    }
+
+    fn swiglu(both: CubeTensor) -> CubeTensor {
+        let ([rows, width], both) = (dims(&both), into_contiguous(both));
+        let (k, count) = (width / 2, rows * width / 2);
+        let out = matrix(&both, rows, k);
+        let client = dispatching(&out);
         unsafe {
-            matmul::kernel::launch_unchecked(
+            gate::kernel::launch_unchecked(
                 &client,
-                CubeCount::Static(
-                    columns.div_ceil(spread),
-                    spread,
-                    (rows as u32).div_ceil(rows_per_group),
-                ),
-                CubeDim::new_1d(matmul::UNITS),
+                groups(count, UNITS),
+                CubeDim::new_1d(UNITS),
+                both.into_buffer_arg(),
+                out.clone().into_buffer_arg(),
+                count as u32,
+                k as u32,
+            )
+        };
+        out
+    }
+
+    fn project_onto(
+        onto: CubeTensor,
+        x: CubeTensor,
+        quants: CubeTensor,
+        scales: CubeTensor,
+        format: Format,
+    ) -> CubeTensor {
+        let ([rows, n], [_, k], x) = (dims(&onto), dims(&x), into_contiguous(x));
+        let out = owned(into_contiguous(onto));
+        let client = dispatching(&out);
+        let tile = Tile::of(rows);
+        unsafe {
+            matmul::added::launch_unchecked(
+                &client,
+                tile.groups(rows, n),
+                CubeDim::new_1d(tile.units),
                 x.into_buffer_arg(),
                 quants.into_buffer_arg(),
                 scales.into_buffer_arg(),
@@ -132,57 +262,56 @@ impl LanguageOps for CubeBackend {
                 rows as u32,
                 n as u32,
                 k as u32,
-                rows_per_group as usize,
+                tile,
                 bits(format),
             )
         };
         out
     }
 
-    fn rope(
-        x: CubeTensor,
-        cos: CubeTensor,
-        sin: CubeTensor,
+    fn write_kv(
+        cache: CubeTensor,
+        qkv: CubeTensor,
+        angles: CubeTensor,
         tree: CubeTensor,
+        base: usize,
         head_dim: usize,
     ) -> CubeTensor {
-        let ([rows, width], x) = (dims(&x), into_contiguous(x));
-        let pairs = dims(&cos)[1];
-        let out = matrix(&x, rows, width);
-        let client = out.client.clone();
-        unsafe {
-            rope::kernel::launch_unchecked(
-                &client,
-                groups(rows * width / 2, UNITS),
-                CubeDim::new_1d(UNITS),
-                x.into_buffer_arg(),
-                cos.into_buffer_arg(),
-                sin.into_buffer_arg(),
-                into_contiguous(tree).into_buffer_arg(),
-                out.clone().into_buffer_arg(),
-                (rows * width / 2) as u32,
-                (width / 2) as u32,
-                (head_dim / 2) as u32,
-                pairs as u32,
-            )
-        };
-        out
-    }
-
-    fn kv_write(cache: CubeTensor, rows: CubeTensor, position: usize) -> CubeTensor {
-        assert!(cache.is_contiguous());
-        // The only handle: nobody else sees the write. Otherwise copy, as Burn's own in-place operations do.
-        let cache = if cache.can_mut() { cache } else { cache.copy() };
-        let ([count, width], rows) = (dims(&rows), into_contiguous(rows));
-        let client = cache.client.clone();
+        let ([rows, width], [_, kv_width]) = (dims(&qkv), dims(&cache));
+        let (cache, turned) = (owned(cache), dims(&angles)[1] / 2);
+        let client = dispatching(&cache);
+        let count = rows * kv_width / 2;
         unsafe {
             rope::write_kernel::launch_unchecked(
+                &client,
+                groups(count, UNITS),
+                CubeDim::new_1d(UNITS),
+                cache.clone().into_buffer_arg(),
+                into_contiguous(qkv).into_buffer_arg(),
+                angles.into_buffer_arg(),
+                into_contiguous(tree).into_buffer_arg(),
+                count as u32,
+                base as u32,
+                (kv_width / 2) as u32,
+                (width / 2) as u32,
+                (head_dim / 2) as u32,
+                turned as u32,
+            )
+        };
+        cache
+    }
+
+    fn write_rows(cache: CubeTensor, rows: CubeTensor, place: usize) -> CubeTensor {
+        let (cache, [count, width]) = (owned(cache), dims(&rows));
+        let client = dispatching(&cache);
+        unsafe {
+            rope::copy_kernel::launch_unchecked(
                 &client,
                 groups(count * width, UNITS),
                 CubeDim::new_1d(UNITS),
                 cache.clone().into_buffer_arg(),
-                rows.into_buffer_arg(),
-                (position * width) as u32,
+                into_contiguous(rows).into_buffer_arg(),
+                (place * width) as u32,
                 (count * width) as u32,
             )
         };
@@ -190,49 +319,62 @@ impl LanguageOps for CubeBackend {
     }
 
     fn attention(
-        q: CubeTensor,
-        keys: CubeTensor,
-        values: CubeTensor,
+        qkv: CubeTensor,
+        cache: CubeTensor,
+        angles: CubeTensor,
         tree: CubeTensor,
         base: usize,
         head_dim: usize,
     ) -> CubeTensor {
-        let ([rows, width], [_, kv_width], q) = (dims(&q), dims(&keys), into_contiguous(q));
-        let out = matrix(&q, rows, width);
-        let client = out.client.clone();
+        let ([rows, all], [_, both], qkv) = (dims(&qkv), dims(&cache), into_contiguous(qkv));
+        let (width, kv_width, turned) = (all - both, both / 2, dims(&angles)[1] / 2);
+        let out = matrix(&qkv, rows, width);
+        let (client, tree) = (dispatching(&out), into_contiguous(tree));
+        let scale = 1.0 / (head_dim as f32).sqrt();
+        let units = CubeDim::new_1d(attention::UNITS);
+        if rows > FEW_ROWS {
+            let items = (rows * width / kv_width) as u32;
+            unsafe {
+                attention::many::launch_unchecked(
+                    &client,
+                    CubeCount::Static(
+                        (kv_width / head_dim) as u32,
+                        items.div_ceil(attention::UNITS),
+                        1,
+                    ),
+                    units,
+                    qkv.into_buffer_arg(),
+                    cache.into_buffer_arg(),
+                    angles.into_buffer_arg(),
+                    tree.into_buffer_arg(),
+                    out.clone().into_buffer_arg(),
+                    rows as u32,
+                    width as u32,
+                    kv_width as u32,
+                    base as u32,
+                    turned as u32,
+                    scale,
+                    head_dim,
+                )
+            };
+            return out;
+        }
         unsafe {
-            attention::kernel::launch_unchecked(
+            attention::few::launch_unchecked(
                 &client,
                 CubeCount::Static((width / head_dim) as u32, rows as u32, 1),
-                CubeDim::new_1d(attention::UNITS),
-                q.into_buffer_arg(),
-                keys.into_buffer_arg(),
-                values.into_buffer_arg(),
-                into_contiguous(tree).into_buffer_arg(),
+                units,
+                qkv.into_buffer_arg(),
+                cache.into_buffer_arg(),
+                angles.into_buffer_arg(),
+                tree.into_buffer_arg(),
                 out.clone().into_buffer_arg(),
                 width as u32,
                 kv_width as u32,
                 base as u32,
-                1.0 / (head_dim as f32).sqrt(),
+                turned as u32,
+                scale,
                 head_dim,
-            )
-        };
-        out
-    }
-
-    fn swiglu(gate: CubeTensor, up: CubeTensor) -> CubeTensor {
-        let ([rows, k], gate, up) = (dims(&gate), into_contiguous(gate), into_contiguous(up));
-        let out = matrix(&gate, rows, k);
-        let client = out.client.clone();
-        unsafe {
-            gate::kernel::launch_unchecked(
-                &client,
-                groups(rows * k, UNITS),
-                CubeDim::new_1d(UNITS),
-                gate.into_buffer_arg(),
-                up.into_buffer_arg(),
-                out.clone().into_buffer_arg(),
-                (rows * k) as u32,
             )
         };
         out
@@ -242,7 +384,7 @@ impl LanguageOps for CubeBackend {
         let (vocab, logits) = (dims(&logits)[1], into_contiguous(logits));
         let count = targets.meta.shape()[0];
         let out = matrix(&logits, count, 2);
-        let client = out.client.clone();
+        let client = dispatching(&out);
         unsafe {
             score::kernel::launch_unchecked(
                 &client,

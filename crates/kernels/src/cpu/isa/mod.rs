@@ -14,10 +14,10 @@ pub(super) use x86::{Avx2, Avx512};
 
 use super::pack::PANEL;
 
-/// Bytes of two pairs of k of one panel in 4 bits.
-pub(super) const Q4_TWO: usize = 2 * PANEL;
-/// And in 8 bits.
-pub(super) const Q8_TWO: usize = 4 * PANEL;
+/// Bytes that are widened at a time, of one panel: four pairs of k in 4 bits, two in 8 bits.
+pub(super) const CHUNK: usize = 4 * PANEL;
+/// The 4-bit numbers of a pair, one in each half of a word.
+const NIBBLES: i32 = 0x000f_000f;
 
 /// One instruction set.
 ///
@@ -36,16 +36,25 @@ pub(super) unsafe trait Isa: Copy {
     /// One f32 per column.
     type Floats: Copy;
 
-    /// Widens two pairs of k of [`Self::PANELS`] panels of 4-bit weights; the other panel is not looked at.
-    fn widen_q4(self, panels: [&[u8; Q4_TWO]; 2]) -> [Self::Pair; 2];
-    /// The same for 8-bit weights.
-    fn widen_q8(self, panels: [&[u8; Q8_TWO]; 2]) -> [Self::Pair; 2];
+    /// Widens four pairs of k of [`Self::PANELS`] panels of 4-bit weights; the other panel is not looked at.
+    fn widen_q4(self, panels: [&[u8; CHUNK]; 2]) -> [Self::Pair; 4];
+    /// The same with fewer instructions: the second and the fourth pair come 16-fold.
+    fn widen_q4_unshifted(self, panels: [&[u8; CHUNK]; 2]) -> [Self::Pair; 4];
+    /// Widens two pairs of k of 8-bit weights.
+    fn widen_q8(self, panels: [&[u8; CHUNK]; 2]) -> [Self::Pair; 2];
+    /// Asks for the bytes that stand `ahead` bytes behind these; it may be more than there are.
+    #[inline(always)]
+    fn prefetch(self, bytes: &[u8], ahead: usize) {
+        _ = (bytes, ahead);
+    }
     /// Weights of nothing.
     fn widened_zero(self) -> Self::Pair;
     /// Sums of nothing.
     fn zero(self) -> Self::Sums;
     /// `sums + x.even · weights.even + x.odd · weights.odd`, per column; `x` holds the even value in its low half.
     fn dot(self, sums: Self::Sums, x: i32, weights: Self::Pair) -> Self::Sums;
+    /// `sums + sixteenfold / 16`, which leaves no remainder.
+    fn add_sixteenth(self, sums: Self::Sums, sixteenfold: Self::Sums) -> Self::Sums;
     /// Sums, rounded to f32.
     fn floats(self, sums: Self::Sums) -> Self::Floats;
     /// One value in all columns.

@@ -1,8 +1,8 @@
 //! 128-bit vectors through `wide`: simd128 in wasm, NEON, SSE2.
 
-use wide::{f32x4, i16x8, i32x4, u8x16, u16x8};
+use wide::{f32x4, i16x8, i32x4, u8x16};
 
-use super::{Isa, PANEL, Q4_TWO, Q8_TWO};
+use super::{CHUNK, Isa, NIBBLES, PANEL};
 
 /// Every machine has these.
 #[derive(Clone, Copy)]
@@ -18,20 +18,32 @@ unsafe impl Isa for Portable {
     type Floats = [f32x4; 2];
 
     #[inline(always)]
-    fn widen_q4(self, panels: [&[u8; Q4_TWO]; 2]) -> [Self::Pair; 2] {
-        let bytes = u8x16::new(*panels[0]);
-        let even = bytes & u8x16::splat(15);
-        // There is no shift of bytes: shift 16-bit lanes and drop what came in from the neighbour.
-        let words: u16x8 = bytemuck::cast(bytes);
-        let odd = bytemuck::cast::<_, u8x16>(words >> 4) & u8x16::splat(15);
-        [
-            widened(u8x16::unpack_low(even, odd)),
-            widened(u8x16::unpack_high(even, odd)),
-        ]
+    fn widen_q4(self, panels: [&[u8; CHUNK]; 2]) -> [Self::Pair; 4] {
+        let words: [i32x4; 2] = bytemuck::cast(*panels[0]);
+        let keep = i32x4::splat(NIBBLES);
+        bytemuck::cast([
+            [words[0] & keep, words[1] & keep],
+            [(words[0] >> 4) & keep, (words[1] >> 4) & keep],
+            [(words[0] >> 8) & keep, (words[1] >> 8) & keep],
+            [(words[0] >> 12) & keep, (words[1] >> 12) & keep],
+        ])
     }
 
     #[inline(always)]
-    fn widen_q8(self, panels: [&[u8; Q8_TWO]; 2]) -> [Self::Pair; 2] {
+    fn widen_q4_unshifted(self, panels: [&[u8; CHUNK]; 2]) -> [Self::Pair; 4] {
+        let words: [i32x4; 2] = bytemuck::cast(*panels[0]);
+        let later = [words[0] >> 8, words[1] >> 8];
+        let (keep, high) = (i32x4::splat(NIBBLES), i32x4::splat(NIBBLES << 4));
+        bytemuck::cast([
+            [words[0] & keep, words[1] & keep],
+            [words[0] & high, words[1] & high],
+            [later[0] & keep, later[1] & keep],
+            [later[0] & high, later[1] & high],
+        ])
+    }
+
+    #[inline(always)]
+    fn widen_q8(self, panels: [&[u8; CHUNK]; 2]) -> [Self::Pair; 2] {
         let [first, second]: [u8x16; 2] = bytemuck::cast(*panels[0]);
         [widened_signed(first), widened_signed(second)]
     }
@@ -50,6 +62,14 @@ unsafe impl Isa for Portable {
     fn dot(self, sums: Self::Sums, x: i32, weights: Self::Pair) -> Self::Sums {
         let x: i16x8 = bytemuck::cast(i32x4::splat(x));
         [sums[0] + x.dot(weights[0]), sums[1] + x.dot(weights[1])]
+    }
+
+    #[inline(always)]
+    fn add_sixteenth(self, sums: Self::Sums, sixteenfold: Self::Sums) -> Self::Sums {
+        [
+            sums[0] + (sixteenfold[0] >> 4),
+            sums[1] + (sixteenfold[1] >> 4),
+        ]
     }
 
     #[inline(always)]
@@ -84,19 +104,7 @@ unsafe impl Isa for Portable {
     }
 }
 
-/// Bytes as 16 bits: `wide`'s own widening is not vectorised in wasm.
-#[cfg(target_arch = "wasm32")]
-#[inline(always)]
-fn widened(bytes: u8x16) -> [i16x8; 2] {
-    use std::arch::wasm32::{i16x8_extend_high_u8x16, i16x8_extend_low_u8x16};
-    let bytes = bytemuck::cast(bytes);
-    [
-        bytemuck::cast(i16x8_extend_low_u8x16(bytes)),
-        bytemuck::cast(i16x8_extend_high_u8x16(bytes)),
-    ]
-}
-
-/// Signed bytes as 16 bits.
+/// Signed bytes as 16 bits: `wide`'s own widening is not vectorised in wasm.
 #[cfg(target_arch = "wasm32")]
 #[inline(always)]
 fn widened_signed(bytes: u8x16) -> [i16x8; 2] {
@@ -106,13 +114,6 @@ fn widened_signed(bytes: u8x16) -> [i16x8; 2] {
         bytemuck::cast(i16x8_extend_low_i8x16(bytes)),
         bytemuck::cast(i16x8_extend_high_i8x16(bytes)),
     ]
-}
-
-/// Bytes as 16 bits.
-#[cfg(not(target_arch = "wasm32"))]
-#[inline(always)]
-fn widened(bytes: u8x16) -> [i16x8; 2] {
-    [i16x8::from_u8x16_low(bytes), i16x8::from_u8x16_high(bytes)]
 }
 
 /// Signed bytes as 16 bits.

@@ -2,10 +2,7 @@
 
 use std::arch::x86_64::*;
 
-use super::{Isa, PANEL, Q4_TWO, Q8_TWO};
-
-/// Keeps the even value of a pair where it is and the odd one 16 bits above, after a byte was put there twice, 12 bits apart.
-const NIBBLES: i32 = 0x000f_000f;
+use super::{CHUNK, Isa, NIBBLES, PANEL};
 
 /// One panel in 256 bits.
 #[derive(Clone, Copy)]
@@ -34,6 +31,20 @@ impl Avx512 {
     }
 }
 
+/// Bytes of a cache line.
+const LINE: usize = 64;
+
+#[inline(always)]
+fn prefetch(bytes: &[u8], ahead: usize) {
+    let mut line = 0;
+    while line < bytes.len() {
+        let address = bytes.as_ptr().wrapping_add(ahead + line);
+        // SAFETY: any address will do, it is never read from.
+        unsafe { _mm_prefetch::<_MM_HINT_T0>(address.cast()) };
+        line += LINE;
+    }
+}
+
 // SAFETY: `find` alone makes a value. Loads are unaligned and lie within the arrays that are passed.
 unsafe impl Isa for Avx2 {
     const PANELS: usize = 1;
@@ -43,24 +54,37 @@ unsafe impl Isa for Avx2 {
     type Floats = __m256;
 
     #[inline(always)]
-    fn widen_q4(self, panels: [&[u8; Q4_TWO]; 2]) -> [__m256i; 2] {
+    fn widen_q4(self, panels: [&[u8; CHUNK]; 2]) -> [__m256i; 4] {
         unsafe {
-            let bytes = _mm_loadu_si128(panels[0].as_ptr().cast());
-            let first = _mm256_cvtepu8_epi32(bytes);
-            let second = _mm256_cvtepu8_epi32(_mm_unpackhi_epi64(bytes, bytes));
+            let words = _mm256_loadu_si256(panels[0].as_ptr().cast());
             let keep = _mm256_set1_epi32(NIBBLES);
             [
-                _mm256_and_si256(_mm256_or_si256(first, _mm256_slli_epi32::<12>(first)), keep),
-                _mm256_and_si256(
-                    _mm256_or_si256(second, _mm256_slli_epi32::<12>(second)),
-                    keep,
-                ),
+                _mm256_and_si256(words, keep),
+                _mm256_and_si256(_mm256_srli_epi32::<4>(words), keep),
+                _mm256_and_si256(_mm256_srli_epi32::<8>(words), keep),
+                _mm256_and_si256(_mm256_srli_epi32::<12>(words), keep),
             ]
         }
     }
 
     #[inline(always)]
-    fn widen_q8(self, panels: [&[u8; Q8_TWO]; 2]) -> [__m256i; 2] {
+    fn widen_q4_unshifted(self, panels: [&[u8; CHUNK]; 2]) -> [__m256i; 4] {
+        unsafe {
+            let words = _mm256_loadu_si256(panels[0].as_ptr().cast());
+            let later = _mm256_srli_epi32::<8>(words);
+            let keep = _mm256_set1_epi32(NIBBLES);
+            let high = _mm256_set1_epi32(NIBBLES << 4);
+            [
+                _mm256_and_si256(words, keep),
+                _mm256_and_si256(words, high),
+                _mm256_and_si256(later, keep),
+                _mm256_and_si256(later, high),
+            ]
+        }
+    }
+
+    #[inline(always)]
+    fn widen_q8(self, panels: [&[u8; CHUNK]; 2]) -> [__m256i; 2] {
         unsafe {
             let bytes = _mm256_loadu_si256(panels[0].as_ptr().cast());
             [
@@ -68,6 +92,11 @@ unsafe impl Isa for Avx2 {
                 _mm256_cvtepi8_epi16(_mm256_extracti128_si256::<1>(bytes)),
             ]
         }
+    }
+
+    #[inline(always)]
+    fn prefetch(self, bytes: &[u8], ahead: usize) {
+        prefetch(bytes, ahead);
     }
 
     #[inline(always)]
@@ -83,6 +112,11 @@ unsafe impl Isa for Avx2 {
     #[inline(always)]
     fn dot(self, sums: __m256i, x: i32, weights: __m256i) -> __m256i {
         unsafe { _mm256_add_epi32(sums, _mm256_madd_epi16(_mm256_set1_epi32(x), weights)) }
+    }
+
+    #[inline(always)]
+    fn add_sixteenth(self, sums: __m256i, sixteenfold: __m256i) -> __m256i {
+        unsafe { _mm256_add_epi32(sums, _mm256_srai_epi32::<4>(sixteenfold)) }
     }
 
     #[inline(always)]
@@ -127,25 +161,41 @@ unsafe impl Isa for Avx512 {
     type Floats = __m512;
 
     #[inline(always)]
-    fn widen_q4(self, panels: [&[u8; Q4_TWO]; 2]) -> [__m512i; 2] {
+    fn widen_q4(self, panels: [&[u8; CHUNK]; 2]) -> [__m512i; 4] {
         unsafe {
-            let left = _mm_loadu_si128(panels[0].as_ptr().cast());
-            let right = _mm_loadu_si128(panels[1].as_ptr().cast());
-            let first = _mm512_cvtepu8_epi32(_mm_unpacklo_epi64(left, right));
-            let second = _mm512_cvtepu8_epi32(_mm_unpackhi_epi64(left, right));
+            let left = _mm256_loadu_si256(panels[0].as_ptr().cast());
+            let right = _mm256_loadu_si256(panels[1].as_ptr().cast());
+            let words = _mm512_inserti64x4::<1>(_mm512_castsi256_si512(left), right);
             let keep = _mm512_set1_epi32(NIBBLES);
             [
-                _mm512_and_si512(_mm512_or_si512(first, _mm512_slli_epi32::<12>(first)), keep),
-                _mm512_and_si512(
-                    _mm512_or_si512(second, _mm512_slli_epi32::<12>(second)),
-                    keep,
-                ),
+                _mm512_and_si512(words, keep),
+                _mm512_and_si512(_mm512_srli_epi32::<4>(words), keep),
+                _mm512_and_si512(_mm512_srli_epi32::<8>(words), keep),
+                _mm512_and_si512(_mm512_srli_epi32::<12>(words), keep),
             ]
         }
     }
 
     #[inline(always)]
-    fn widen_q8(self, panels: [&[u8; Q8_TWO]; 2]) -> [__m512i; 2] {
+    fn widen_q4_unshifted(self, panels: [&[u8; CHUNK]; 2]) -> [__m512i; 4] {
+        unsafe {
+            let left = _mm256_loadu_si256(panels[0].as_ptr().cast());
+            let right = _mm256_loadu_si256(panels[1].as_ptr().cast());
+            let words = _mm512_inserti64x4::<1>(_mm512_castsi256_si512(left), right);
+            let later = _mm512_srli_epi32::<8>(words);
+            let keep = _mm512_set1_epi32(NIBBLES);
+            let high = _mm512_set1_epi32(NIBBLES << 4);
+            [
+                _mm512_and_si512(words, keep),
+                _mm512_and_si512(words, high),
+                _mm512_and_si512(later, keep),
+                _mm512_and_si512(later, high),
+            ]
+        }
+    }
+
+    #[inline(always)]
+    fn widen_q8(self, panels: [&[u8; CHUNK]; 2]) -> [__m512i; 2] {
         unsafe {
             let left = _mm256_loadu_si256(panels[0].as_ptr().cast());
             let right = _mm256_loadu_si256(panels[1].as_ptr().cast());
@@ -154,6 +204,11 @@ unsafe impl Isa for Avx512 {
                 _mm512_cvtepi8_epi16(_mm256_permute2x128_si256::<0x31>(left, right)),
             ]
         }
+    }
+
+    #[inline(always)]
+    fn prefetch(self, bytes: &[u8], ahead: usize) {
+        prefetch(bytes, ahead);
     }
 
     #[inline(always)]
@@ -169,6 +224,11 @@ unsafe impl Isa for Avx512 {
     #[inline(always)]
     fn dot(self, sums: __m512i, x: i32, weights: __m512i) -> __m512i {
         unsafe { _mm512_dpwssd_epi32(sums, _mm512_set1_epi32(x), weights) }
+    }
+
+    #[inline(always)]
+    fn add_sixteenth(self, sums: __m512i, sixteenfold: __m512i) -> __m512i {
+        unsafe { _mm512_add_epi32(sums, _mm512_srai_epi32::<4>(sixteenfold)) }
     }
 
     #[inline(always)]
