@@ -63,12 +63,8 @@ impl Bench {
         let mut text = head(place, self.repeats);
         type Measure<'a> = &'a dyn Fn(&Path) -> anyhow::Result<Measured>;
         let parts: [(&str, Measure<'_>); 3] = [
-            ("In the browser (headless Chromium, CPU)", &|file| {
-                self.browser(place, file)
-            }),
-            ("Natively (CPU, one thread)", &|file| {
-                self.native(place, file, "1")
-            }),
+            (BROWSER, &|file| self.browser(place, file)),
+            (NATIVE, &|file| self.native(place, file, "1")),
             ("Natively (CPU, two threads)", &|file| {
                 self.native(place, file, "2")
             }),
@@ -77,7 +73,7 @@ impl Bench {
             _ = write!(text, "\n## {title}\n\n{HEADER}");
             for (name, file) in &files {
                 let measured = step(&format!("{title}: {name}"), || measure(file))?;
-                text += &rows(name, &measured);
+                text += &rows(title, name, &measured);
             }
         }
         print!("{text}");
@@ -166,8 +162,21 @@ const HEADER: &str = "\
 | --- | --- | ---: | ---: | ---: | ---: |
 ";
 
-/// Lines of the table: medians, and how many times as fast Jeoul is.
-fn rows(file: &str, measured: &Measured) -> String {
+const BROWSER: &str = "In the browser (headless Chromium, CPU)";
+const NATIVE: &str = "Natively (CPU, one thread)";
+
+/// How many times as fast as another engine Jeoul wants to be: where, on which file, which engine, in prefill and in decode.
+const GOALS: [(&str, &str, &str, [f64; 2]); 6] = [
+    (BROWSER, "Q4_1", "wllama-1", [14.0, 8.0]),
+    (BROWSER, "Q8_0", "wllama-1", [8.0, 6.0]),
+    (BROWSER, "Q8_0", "flare", [4.0, 4.0]),
+    (NATIVE, "Q4_1", "llama.cpp", [2.5, 2.5]),
+    (NATIVE, "Q4_0", "llama.cpp", [1.0, 1.0]),
+    (NATIVE, "Q8_0", "llama.cpp", [1.0, 1.0]),
+];
+
+/// Lines of the table: medians, how many times as fast Jeoul is, and where a goal is missed, the goal.
+fn rows(title: &str, file: &str, measured: &Measured) -> String {
     let (ours, mut lines) = (measured.first().map(|(_, ours)| ours), String::new());
     for (name, speeds) in measured {
         if let Some(error) = &speeds.error {
@@ -176,13 +185,20 @@ fn rows(file: &str, measured: &Measured) -> String {
             continue;
         }
         let [prefill, decode] = [&speeds.prefill, &speeds.decode].map(|speeds| median(speeds));
-        let ratio = |ours: Option<&Vec<f64>>, theirs: f64| match ours.map(|ours| median(ours)) {
-            Some(ours) if theirs > 0.0 => format!("{:.2} ×", ours / theirs),
+        let goal = GOALS
+            .iter()
+            .find(|goal| (goal.0, goal.1, goal.2) == (title, file, name))
+            .map_or([0.0; 2], |goal| goal.3);
+        let ratio = |ours: Option<&Vec<f64>>, theirs: f64, goal: f64| match ours
+            .map(|ours| median(ours) / theirs)
+        {
+            Some(ratio) if ratio < goal => format!("{ratio:.2} × (goal {goal})"),
+            Some(ratio) if ratio.is_finite() => format!("{ratio:.2} ×"),
             _ => "–".to_owned(),
         };
         let ratios = [
-            ratio(ours.map(|ours| &ours.prefill), prefill),
-            ratio(ours.map(|ours| &ours.decode), decode),
+            ratio(ours.map(|ours| &ours.prefill), prefill, goal[0]),
+            ratio(ours.map(|ours| &ours.decode), decode, goal[1]),
         ];
         _ = writeln!(
             lines,
@@ -229,7 +245,8 @@ fn head(place: &Place, repeats: u32) -> String {
     format!(
         "# Benchmarks\n\n\
          Written by `cargo xtask bench`: {}, a prompt of {PROMPT} tokens, then {GENERATE} generated. Engines run in turns; \
-         medians of {repeats}. The last two columns say how many times as fast Jeoul is.\n\n\
+         medians of {repeats}. The last two columns say how many times as fast Jeoul is, \
+         and what it wants to be where it is not.\n\n\
          {}, {cores} cores; {}; commit {commit} of {day}; {}.\n",
         registry::DEFAULT,
         processor.trim_start_matches(['\t', ' ', ':']),
@@ -264,13 +281,13 @@ mod tests {
         };
         let measured = vec![
             ("Jeoul".to_owned(), speeds(&[90.0, 110.0, 100.0], &[40.0])),
-            ("other".to_owned(), speeds(&[25.0, 75.0], &[10.0])),
+            ("wllama-1".to_owned(), speeds(&[25.0, 75.0], &[5.0])),
             ("broken".to_owned(), broken),
         ];
         assert_eq!(
-            rows("Q8_0", &measured),
+            rows(BROWSER, "Q8_0", &measured),
             "| Q8_0 | Jeoul | 100.0 | 40.0 | 1.00 × | 1.00 × |\n\
-             | Q8_0 | other | 50.0 | 10.0 | 2.00 × | 4.00 × |\n\
+             | Q8_0 | wllama-1 | 50.0 | 5.0 | 2.00 × (goal 8) | 8.00 × |\n\
              | Q8_0 | broken | not measured: no \\| memory | | | |\n"
         );
     }

@@ -24,7 +24,7 @@ pub(super) struct Cache<'a> {
 }
 
 /// Rows that share transposed keys.
-const ROWS: usize = 16;
+pub(super) const ROWS: usize = 16;
 /// Positions transposed at a time: the widest vector's lanes.
 const LANES: usize = 2 * PANEL;
 

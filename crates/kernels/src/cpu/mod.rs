@@ -96,13 +96,13 @@ fn normed(x: FlexTensor, norm: &FlexTensor, epsilon: f32) -> FlexTensor {
 /// `x · Wᵀ` of a contiguous `x [rows, k]`, `[rows, n]`.
 fn product(
     x: &FlexTensor,
-    k: usize,
     quants: &FlexTensor,
     scales: &FlexTensor,
     format: Format,
     n: usize,
 ) -> Vec<f32> {
-    let mut out = vec![0.0; dims(x)[0] * n];
+    let [rows, k] = dims(x);
+    let mut out = vec![0.0; rows * n];
     let weights = matmul::Matrix {
         quants: words(quants),
         scales: floats(scales),
@@ -167,7 +167,7 @@ impl LanguageOps for Flex {
     ) -> FlexTensor {
         let rows = dims(&x)[0];
         let normed = normed(x, &norm, epsilon);
-        let out = product(&normed, dims(&normed)[1], &quants, &scales, format, n);
+        let out = product(&normed, &quants, &scales, format, n);
         matrix(out, rows, n)
     }
 
@@ -200,8 +200,8 @@ impl LanguageOps for Flex {
         scales: FlexTensor,
         format: Format,
     ) -> FlexTensor {
-        let ([_, n], [_, k]) = (dims(&onto), dims(&x));
-        let out = product(&contiguous(x), k, &quants, &scales, format, n);
+        let n = dims(&onto)[1];
+        let out = product(&contiguous(x), &quants, &scales, format, n);
         let mut onto = contiguous(onto);
         for (sum, out) in values_mut(&mut onto).iter_mut().zip(out) {
             *sum += out;

@@ -25,8 +25,6 @@ const GRAIN: usize = 1 << 15;
 const PARTS: usize = 4;
 /// Least rows a part of many: each part widens all weights anew.
 const ROWS_MIN: usize = 32;
-/// Rows that share the keys they transpose.
-const TILE: usize = 16;
 
 #[cfg(any(not(target_family = "wasm"), target_feature = "atomics"))]
 mod here {
@@ -239,9 +237,11 @@ pub(super) fn attention(q: &[f32], cache: Cache<'_>, seen: &[Vec<u32>], out: &mu
     let ranges: Vec<Range<usize>> = (0..heads)
         .map(|head| head * share..(head + 1) * share)
         .collect();
-    let tiles = q.chunks(TILE * width).zip(seen.chunks(TILE));
+    let tiles = q
+        .chunks(attention::ROWS * width)
+        .zip(seen.chunks(attention::ROWS));
     let mut items: Vec<_> = tiles
-        .zip(out.chunks_mut(TILE * width))
+        .zip(out.chunks_mut(attention::ROWS * width))
         .flat_map(|((q, seen), out)| {
             let heads = columns(out, width, &ranges).into_iter().enumerate();
             heads.map(move |(head, out)| (q, seen, head, out))
@@ -375,7 +375,7 @@ mod tests {
             first_head: 0,
             heads: kv_heads,
         };
-        for rows in [1, 3, TILE, 2 * TILE + 5] {
+        for rows in [1, 3, attention::ROWS, 2 * attention::ROWS + 5] {
             let q = noise(rows * heads * head_dim);
             // Branches: each row sees a path of its own and itself.
             let row = |row: usize| {

@@ -86,7 +86,7 @@ pub(super) fn many(
                     let shrink = Vector::<f32, Const<4>>::cast_from(shrink);
                     #[unroll]
                     for d in 0..fours {
-                        sums[d] = sums[d] * shrink;
+                        sums[d] *= shrink;
                     }
                 }
                 let weight = f32::exp(score - largest);
@@ -95,7 +95,7 @@ pub(super) fn many(
                 let at = at + (kv_width / 4) as usize;
                 #[unroll]
                 for d in 0..fours {
-                    sums[d] = sums[d] + weight * cache[at + d];
+                    sums[d] += weight * cache[at + d];
                 }
             }
             place += 1;

@@ -205,7 +205,7 @@ fn product(
                 let mut value = x[(row * (k / 4) + place) as usize];
                 if normed {
                     squares[r] += value.dot(value);
-                    value = value * norm[place as usize];
+                    value *= norm[place as usize];
                 }
                 values[r] = value;
             }
