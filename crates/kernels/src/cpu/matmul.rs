@@ -248,12 +248,13 @@ struct Scales<I: Isa> {
 impl<I: Isa> Scales<I> {
     #[inline(always)]
     fn of(isa: I, block: &impl Block) -> Self {
+        let mut minima = None;
+        if let Some(values) = block.minima() {
+            minima = Some(isa.load(values));
+        }
         Self {
             scales: isa.load(block.scales()),
-            minima: match block.minima() {
-                Some(minima) => Some(isa.load(minima)),
-                None => None,
-            },
+            minima,
         }
     }
 
