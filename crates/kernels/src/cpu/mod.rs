@@ -13,6 +13,7 @@ mod matmul;
 mod noise;
 mod norm;
 pub(crate) mod pack;
+mod pages;
 mod quantize;
 mod rope;
 mod score;

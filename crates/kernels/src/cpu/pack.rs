@@ -6,6 +6,7 @@
 use burn::tensor::{DType, Device, Int, Tensor, TensorData};
 use bytemuck::{Pod, Zeroable};
 
+use super::pages;
 use crate::{BLOCK, Format, Rows};
 
 /// Output columns of a panel. Those beyond `n` in the last one are zeros.
@@ -127,6 +128,7 @@ impl Panels {
 
     /// All panels, moved onto the device without a copy.
     pub(crate) fn into_tensor(self, device: &Device) -> Tensor<1, Int> {
+        pages::enlarge(&self.words);
         let (count, words) = (self.words.len(), self.into_words());
         Tensor::from_data(TensorData::new(words, [count]), (device, DType::I32))
     }
