@@ -4,6 +4,8 @@
 //! shares each transposed block. Every number comes out in one order: a score is summed over the head in ascending
 //! dimension, an output over the positions in their order, so that neither tile nor batch changes a bit.
 
+use std::ops::Range;
+
 use wide::f32x4;
 
 use super::isa::Isa;
@@ -27,6 +29,8 @@ pub(super) struct Cache<'a> {
 
 /// Rows that share transposed keys.
 pub(super) const ROWS: usize = 16;
+/// Rows that are few.
+const FEW: usize = 2;
 /// Positions transposed at a time.
 const LANES: usize = PANEL;
 
@@ -38,8 +42,11 @@ widest! {
         let mut work = Work::new(cache, width / (cache.heads * cache.head_dim));
         let tiles = q.chunks(ROWS * width).zip(out.chunks_mut(ROWS * width));
         for ((q, out), seen) in tiles.zip(seen.chunks(ROWS)) {
-            for kv_head in 0..cache.heads {
-                work.tile(isa, q, kv_head, seen, out);
+            // Few rows wait for memory, and get it faster in its order, all heads of a place together; of many rows the scores of one
+            // head fill the cache.
+            let together = if seen.len() <= FEW { cache.heads } else { 1 };
+            for first in (0..cache.heads).step_by(together) {
+                work.tile(isa, q, first..first + together, seen, out);
             }
         }
     }
@@ -52,7 +59,7 @@ struct Work<'a> {
     group: usize,
     /// `[head_dim]`.
     keys: Vec<[f32; LANES]>,
-    /// `[rows · group]` of as many scores as the row with the most has.
+    /// `[rows, key heads, group]` of as many scores as the row with the most has.
     scores: Vec<f32>,
     /// How many of a row's places have scores.
     done: [usize; ROWS],
@@ -70,13 +77,13 @@ impl<'a> Work<'a> {
         }
     }
 
-    /// The query heads of one key head, for up to [`ROWS`] rows.
+    /// The query heads of some key heads, for up to [`ROWS`] rows.
     #[inline(always)]
     fn tile<I: Isa>(
         &mut self,
         isa: I,
         q: &[f32],
-        kv_head: usize,
+        kv_heads: Range<usize>,
         seen: &[Vec<u32>],
         out: &mut [f32],
     ) {
@@ -84,37 +91,56 @@ impl<'a> Work<'a> {
         for seen in seen {
             most = if seen.len() > most { seen.len() } else { most };
         }
+        let count = seen.len() * kv_heads.len() * self.group * most;
         self.scores.clear();
-        self.scores.resize(seen.len() * self.group * most, 0.0);
+        self.scores.resize(count, 0.0);
         self.done = [0; ROWS];
-        self.score(isa, q, kv_head, seen, most);
+        self.score(isa, q, kv_heads.clone(), seen, most);
         let (width, head_dim) = (q.len() / seen.len(), self.cache.head_dim);
+        let mut scores = self.scores.chunks_exact_mut(self.group * most);
         for (row, seen) in seen.iter().enumerate() {
-            let mut member = 0;
-            while member < self.group {
-                let weights = &mut self.scores[(row * self.group + member) * most..];
-                let at = row * width + (kv_head * self.group + member) * head_dim;
+            for kv_head in kv_heads.clone() {
+                let Some(scores) = scores.next() else {
+                    return; // never: there are as many
+                };
                 let sum = WeightedSum {
                     cache: self.cache,
                     kv_head,
                     seen,
                     most,
                 };
+                let at = row * width + kv_head * self.group * head_dim;
+                let out = &mut out[at..][..self.group * head_dim];
                 // One head's sums fill the registers of the narrow instruction sets.
-                let heads = if I::ROWS < 4 { 1 } else { self.group - member };
-                member += match heads {
-                    1 => sum.heads::<I, 1>(isa, weights, &mut out[at..]),
-                    2 => sum.heads::<I, 2>(isa, weights, &mut out[at..]),
-                    3 => sum.heads::<I, 3>(isa, weights, &mut out[at..]),
-                    _ => sum.heads::<I, 4>(isa, weights, &mut out[at..]),
-                };
+                let step = if I::ROWS < 8 { 1 } else { 4 };
+                for member in (0..self.group).step_by(step) {
+                    let weights = &mut scores[member * most..];
+                    let out = &mut out[member * head_dim..];
+                    let left = self.group - member;
+                    match if left < step { left } else { step } {
+                        1 if I::ROWS < 8 => sum.heads::<I, 1, 2>(isa, weights, out),
+                        1 => sum.heads::<I, 1, 4>(isa, weights, out),
+                        2 => sum.heads::<I, 2, 4>(isa, weights, out),
+                        3 => sum.heads::<I, 3, 4>(isa, weights, out),
+                        _ => sum.heads::<I, 4, 4>(isa, weights, out),
+                    }
+                }
             }
         }
     }
 
     /// Scores of all places that any row of the tile sees.
     #[inline(always)]
-    fn score<I: Isa>(&mut self, isa: I, q: &[f32], kv_head: usize, seen: &[Vec<u32>], most: usize) {
+    fn score<I: Isa>(
+        &mut self,
+        isa: I,
+        q: &[f32],
+        kv_heads: Range<usize>,
+        seen: &[Vec<u32>],
+        most: usize,
+    ) {
+        let width = q.len() / seen.len();
+        let step = if I::ROWS < 4 { I::ROWS } else { 4 };
         loop {
             // The next place that some row still waits for.
             let mut first = u32::MAX;
@@ -126,40 +152,36 @@ impl<'a> Work<'a> {
             if first == u32::MAX {
                 return;
             }
-            self.transpose(kv_head, first as usize);
-            let rows = seen.len();
-            for (row, seen) in seen.iter().enumerate() {
-                let from = self.done[row];
-                let mut to = from;
-                while to < seen.len() && to - from < LANES && seen[to] < first + LANES as u32 {
-                    to += 1;
-                }
-                if to == from {
-                    continue;
-                }
-                self.done[row] = to;
-                let width = q.len() / rows;
-                let at = row * width + kv_head * self.group * self.cache.head_dim;
-                let heads = &q[at..][..self.group * self.cache.head_dim];
-                let places = &seen[from..to];
-                let mut member = 0;
-                while member < self.group {
-                    let q = &heads[member * self.cache.head_dim..];
-                    let scores = &mut self.scores[(row * self.group + member) * most + from..];
+            for (at, kv_head) in kv_heads.clone().enumerate() {
+                self.transpose(kv_head, first as usize);
+                for (row, seen) in seen.iter().enumerate() {
+                    let from = self.done[row];
                     let dot = Dot {
                         keys: &self.keys,
                         first,
-                        places,
+                        places: &seen[from..reach(seen, from, first)],
                         most,
                     };
-                    let left = self.group - member;
-                    member += match if left < I::ROWS { left } else { I::ROWS } {
-                        1 => dot.heads::<I, 1>(isa, q, scores),
-                        2 => dot.heads::<I, 2>(isa, q, scores),
-                        3 => dot.heads::<I, 3>(isa, q, scores),
-                        _ => dot.heads::<I, 4>(isa, q, scores),
-                    };
+                    if dot.places.is_empty() {
+                        continue;
+                    }
+                    let heads = (row * kv_heads.len() + at) * self.group;
+                    let row = &q[row * width..][..width];
+                    for member in (0..self.group).step_by(step) {
+                        let q = &row[(kv_head * self.group + member) * self.cache.head_dim..];
+                        let scores = &mut self.scores[(heads + member) * most + from..];
+                        let left = self.group - member;
+                        match if left < step { left } else { step } {
+                            1 => dot.heads::<I, 1>(isa, q, scores),
+                            2 => dot.heads::<I, 2>(isa, q, scores),
+                            3 => dot.heads::<I, 3>(isa, q, scores),
+                            _ => dot.heads::<I, 4>(isa, q, scores),
+                        }
+                    }
                 }
+            }
+            for (done, seen) in self.done.iter_mut().zip(seen) {
+                *done = reach(seen, *done, first);
             }
         }
     }
@@ -193,6 +215,16 @@ impl<'a> Work<'a> {
     }
 }
 
+/// How far the places go, from the one at `from` on, that stand among the [`LANES`] from `first` on.
+#[inline(always)]
+fn reach(seen: &[u32], from: usize, first: u32) -> usize {
+    let mut to = from;
+    while to < seen.len() && to - from < LANES && seen[to] < first + LANES as u32 {
+        to += 1;
+    }
+    to
+}
+
 /// Some places that a row sees among the transposed ones.
 struct Dot<'a> {
     /// `[head_dim]`.
@@ -205,9 +237,9 @@ struct Dot<'a> {
 }
 
 impl Dot<'_> {
-    /// Scaled scores of `N` heads of `q`; gives `N`.
+    /// Scaled scores of the first `N` heads of `q`.
     #[inline(always)]
-    fn heads<I: Isa, const N: usize>(&self, isa: I, q: &[f32], scores: &mut [f32]) -> usize {
+    fn heads<I: Isa, const N: usize>(&self, isa: I, q: &[f32], scores: &mut [f32]) {
         let head_dim = self.keys.len();
         let mut heads = [q; N];
         for (i, head) in heads.iter_mut().enumerate() {
@@ -229,12 +261,8 @@ impl Dot<'_> {
                 *score = lanes[(place - self.first) as usize % LANES] * scale;
             }
         }
-        N
     }
 }
-
-/// Panels of values whose sums stay in registers.
-const PANELS: usize = 2;
 
 /// What the query heads of one key head take from its values.
 struct WeightedSum<'a> {
@@ -246,55 +274,77 @@ struct WeightedSum<'a> {
 }
 
 impl WeightedSum<'_> {
-    /// `out [N, head_dim] = Σ exp(weight) · value / Σ exp(weight)`, over the places in order; gives `N`. Weights are left as
-    /// `exp(weight - largest)`.
+    /// `out [N, head_dim] = Σ exp(weight) · value / Σ exp(weight)`, over the places in order; sums of `P` panels of a head at a
+    /// time stay in registers. Weights are left as `exp(weight - largest)`.
     #[inline(always)]
-    fn heads<I: Isa, const N: usize>(&self, isa: I, weights: &mut [f32], out: &mut [f32]) -> usize {
-        let (head_dim, row) = (self.cache.head_dim, 2 * self.cache.kv_width);
+    fn heads<I: Isa, const N: usize, const P: usize>(
+        &self,
+        isa: I,
+        weights: &mut [f32],
+        out: &mut [f32],
+    ) {
         let mut totals = [0.0; N];
         for (total, weights) in totals.iter_mut().zip(weights.chunks_mut(self.most)) {
             let weights = &mut weights[..self.seen.len()];
             *total = math::exp_and_sum(weights, math::largest(weights));
         }
-        let mut from = self.cache.kv_width + (self.cache.first_head + self.kv_head) * head_dim;
-        let mut done = 0;
-        while head_dim - done >= PANELS * PANEL {
-            let mut sums = [[isa.splat(0.0); PANELS]; N];
-            for (i, &place) in self.seen.iter().enumerate() {
-                let values = self.cache.places[place as usize * row + from..][..PANELS * PANEL]
-                    .as_chunks()
-                    .0;
-                for (head, sums) in sums.iter_mut().enumerate() {
-                    let weight = isa.splat(weights[head * self.most + i]);
-                    for (sum, values) in sums.iter_mut().zip(values) {
-                        *sum = isa.add(*sum, isa.mul(weight, isa.load(values)));
-                    }
-                }
-            }
-            for (head, (sums, total)) in sums.iter().zip(totals).enumerate() {
-                let out = &mut out[head * head_dim + done..][..PANELS * PANEL];
-                for (sum, out) in sums.iter().zip(out.as_chunks_mut().0) {
-                    isa.store(*sum, out);
-                }
-                for out in out {
-                    *out /= total;
-                }
-            }
-            (from, done) = (from + PANELS * PANEL, done + PANELS * PANEL);
+        let (head_dim, mut done) = (self.cache.head_dim, 0);
+        while head_dim - done >= P * PANEL {
+            self.panels::<I, N, P>(isa, weights, &totals, done, out);
+            done += P * PANEL;
+        }
+        while head_dim - done >= PANEL {
+            self.panels::<I, N, 1>(isa, weights, &totals, done, out);
+            done += PANEL;
         }
         for (head, total) in totals.iter().enumerate() {
             let weights = &weights[head * self.most..];
-            for (d, out) in out[head * head_dim..][done..head_dim]
-                .iter_mut()
-                .enumerate()
-            {
+            for d in done..head_dim {
                 let mut sum = 0.0;
                 for (&place, &weight) in self.seen.iter().zip(weights) {
-                    sum += weight * self.cache.places[place as usize * row + from + d];
+                    sum += weight * self.cache.places[self.value(place) + d];
                 }
-                *out = sum / total;
+                out[head * head_dim + d] = sum / total;
             }
         }
-        N
+    }
+
+    /// Dimensions from `from` on.
+    #[inline(always)]
+    fn panels<I: Isa, const N: usize, const P: usize>(
+        &self,
+        isa: I,
+        weights: &[f32],
+        totals: &[f32; N],
+        from: usize,
+        out: &mut [f32],
+    ) {
+        let mut sums = [[isa.splat(0.0); P]; N];
+        for (i, &place) in self.seen.iter().enumerate() {
+            let values = &self.cache.places[self.value(place) + from..][..P * PANEL];
+            let values = values.as_chunks().0;
+            for (head, sums) in sums.iter_mut().enumerate() {
+                let weight = isa.splat(weights[head * self.most + i]);
+                for (sum, values) in sums.iter_mut().zip(values) {
+                    *sum = isa.add(*sum, isa.mul(weight, isa.load(values)));
+                }
+            }
+        }
+        for (head, (sums, total)) in sums.iter().zip(totals).enumerate() {
+            let out = &mut out[head * self.cache.head_dim + from..][..P * PANEL];
+            for (sum, out) in sums.iter().zip(out.as_chunks_mut().0) {
+                isa.store(*sum, out);
+            }
+            for out in out {
+                *out /= total;
+            }
+        }
+    }
+
+    /// Where a place's value begins.
+    #[inline(always)]
+    fn value(&self, place: u32) -> usize {
+        let head = self.cache.first_head + self.kv_head;
+        (2 * place as usize + 1) * self.cache.kv_width + head * self.cache.head_dim
     }
 }
