@@ -1,0 +1,429 @@
+//! What is posted: one run of one model on some tasks, as JSON.
+//!
+//! A field that holds nothing is left out, so that every envelope has one form; [`crate::canonical`] writes it and
+//! [`mod@crate::check`] refuses every other. Counts and seeds stay below 2^53, which JSON numbers hold in every language.
+
+use serde::{Deserialize, Serialize};
+
+/// Value of [`Envelope::schema`].
+pub const SCHEMA: &str = "jeoul-record/1";
+
+/// An envelope, who made it, and the proof.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+#[cfg_attr(
+    feature = "typescript",
+    derive(ts_rs::TS),
+    ts(export, export_to = "generated.ts")
+)]
+pub struct SignedEnvelope {
+    /// What is signed.
+    pub envelope: Envelope,
+    /// Ed25519 public key: 64 hexadecimal digits.
+    pub public_key: String,
+    /// Ed25519 signature over the canonical bytes of `envelope`: 128 hexadecimal digits.
+    pub signature: String,
+}
+
+/// A run as it is posted.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+#[cfg_attr(
+    feature = "typescript",
+    derive(ts_rs::TS),
+    ts(export_to = "generated.ts")
+)]
+pub struct Envelope {
+    /// Form of the envelope: [`SCHEMA`].
+    pub schema: String,
+    /// Board that it is meant for; on another it is refused.
+    pub board: String,
+    /// Author: see [`crate::signature::author_id`]. Part of what is signed, so that nobody can sign another's run as theirs.
+    pub author: String,
+    /// 16 random bytes: 32 hexadecimal digits. A board takes each once.
+    pub nonce: String,
+    /// When it was made, to the second, UTC: `2026-11-25T22:59:07Z`.
+    pub created: String,
+    /// The checkpoint.
+    pub model: Model,
+    /// What computed.
+    pub engine: Engine,
+    /// Where it was computed.
+    pub lane: Lane,
+    /// Settings of the run.
+    pub settings: Settings,
+    /// The tasks, in the order in which they were run, each once.
+    pub tasks: Vec<TaskRecord>,
+}
+
+/// A checkpoint. Its file's name is not sent: a path can hold a person's name.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+#[cfg_attr(
+    feature = "typescript",
+    derive(ts_rs::TS),
+    ts(export_to = "generated.ts")
+)]
+pub struct Model {
+    /// Name that a person typed; see [`crate::text::Kind::Name`].
+    pub name: String,
+    /// Hash of the file: 64 hexadecimal digits.
+    pub sha256: String,
+    /// Size of the file.
+    #[cfg_attr(feature = "typescript", ts(type = "number"))]
+    pub size_bytes: u64,
+    /// Type of most weights, such as `Q4_0`.
+    pub quantization: String,
+    /// Architecture as the file names it, such as `llama`.
+    pub architecture: String,
+    /// Number of weights.
+    #[cfg_attr(feature = "typescript", ts(type = "number"))]
+    pub parameters: u64,
+    /// Licence, as an SPDX identifier or a name.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "typescript", ts(optional))]
+    pub licence: Option<String>,
+    /// How it was trained.
+    #[serde(rename = "type")]
+    pub kind: ModelType,
+    /// Precision of the weights.
+    pub precision: Precision,
+    /// Whether it was merged from several models.
+    pub merged: bool,
+    /// Whether it can be had on the Hugging Face hub.
+    pub on_hub: bool,
+    /// Hash of the tokenizer: 64 hexadecimal digits.
+    pub tokenizer_sha256: String,
+    /// Hash of the chat template, where the checkpoint has one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "typescript", ts(optional))]
+    pub chat_template_sha256: Option<String>,
+}
+
+/// How a model was trained.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+#[cfg_attr(
+    feature = "typescript",
+    derive(ts_rs::TS),
+    ts(export_to = "generated.ts")
+)]
+pub enum ModelType {
+    /// On text alone.
+    Pretrained,
+    /// Further, on texts of one kind.
+    FineTuned,
+    /// To follow instructions.
+    InstructionTuned,
+    /// With reinforcement learning, from preferences or checked answers.
+    RlTuned,
+}
+
+/// Precision of a checkpoint's weights.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(
+    feature = "typescript",
+    derive(ts_rs::TS),
+    ts(export_to = "generated.ts")
+)]
+pub enum Precision {
+    /// 32-bit floats.
+    F32,
+    /// 16-bit floats.
+    F16,
+    /// 16-bit floats with 8 bits of exponent.
+    BF16,
+    /// 8 bits a weight.
+    #[serde(rename = "8-bit")]
+    Bits8,
+    /// 4 bits a weight.
+    #[serde(rename = "4-bit")]
+    Bits4,
+    /// Quantised by GPTQ.
+    #[serde(rename = "GPTQ")]
+    Gptq,
+}
+
+/// What computed.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+#[cfg_attr(
+    feature = "typescript",
+    derive(ts_rs::TS),
+    ts(export_to = "generated.ts")
+)]
+pub struct Engine {
+    /// Version of Jeoul.
+    pub version: String,
+    /// Hash of the wasm module or of the program: 64 hexadecimal digits.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "typescript", ts(optional))]
+    pub module_sha256: Option<String>,
+}
+
+/// Where it was computed.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+#[cfg_attr(
+    feature = "typescript",
+    derive(ts_rs::TS),
+    ts(export_to = "generated.ts")
+)]
+pub struct Lane {
+    /// Which lane.
+    pub kind: LaneKind,
+    /// Kind of GPU: on the lane `gpu`, and only there.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "typescript", ts(optional))]
+    pub adapter: Option<Adapter>,
+}
+
+/// A lane.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+#[cfg_attr(
+    feature = "typescript",
+    derive(ts_rs::TS),
+    ts(export_to = "generated.ts")
+)]
+pub enum LaneKind {
+    /// The same bits on every machine.
+    Cpu,
+    /// Close to them.
+    Gpu,
+    /// The slow oracle.
+    Reference,
+}
+
+/// A kind of GPU, no closer than WebGPU tells every page.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+#[cfg_attr(
+    feature = "typescript",
+    derive(ts_rs::TS),
+    ts(export_to = "generated.ts")
+)]
+pub struct Adapter {
+    /// Maker, such as `nvidia`.
+    pub vendor: String,
+    /// Family, such as `ampere`.
+    pub architecture: String,
+}
+
+/// Settings of a run, as [`jeoul_eval::RunOptions`] has them.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+#[cfg_attr(
+    feature = "typescript",
+    derive(ts_rs::TS),
+    ts(export_to = "generated.ts")
+)]
+pub struct Settings {
+    /// Documents of each task, from the first; all if left out.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "typescript", ts(optional))]
+    pub limit: Option<u32>,
+    /// Seed of the few-shot sampler.
+    #[cfg_attr(feature = "typescript", ts(type = "number"))]
+    pub fewshot_seed: u64,
+    /// Whether prompts were conversations.
+    pub apply_chat_template: bool,
+    /// Whether examples were turns of their own.
+    pub fewshot_as_multiturn: bool,
+    /// Hash of what stood before everything else: 64 hexadecimal digits. The text itself is not sent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "typescript", ts(optional))]
+    pub system_instruction_sha256: Option<String>,
+    /// Longest sequence that the model read, in tokens.
+    pub max_length: u32,
+    /// What was asked of generations beside what the task files say: `--gen_kwargs`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "typescript", ts(optional))]
+    pub gen_kwargs: Option<GenKwargs>,
+}
+
+/// `--gen_kwargs`, under the harness's names.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+#[cfg_attr(
+    feature = "typescript",
+    derive(ts_rs::TS),
+    ts(export_to = "generated.ts", optional_fields)
+)]
+pub struct GenKwargs {
+    /// Texts that end a generation.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub until: Option<Vec<String>>,
+    /// Most tokens to generate.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub max_gen_toks: Option<u32>,
+    /// Whether tokens are drawn instead of taking the most probable one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub do_sample: Option<bool>,
+    /// Temperature, from 0.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub temperature: Option<f64>,
+    /// Share of probability that is drawn from, above 0 and at most 1.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub top_p: Option<f64>,
+    /// Tokens that are drawn from; 0 for all.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub top_k: Option<u32>,
+    /// Seed of the draws.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "typescript", ts(type = "number"))]
+    pub seed: Option<u64>,
+}
+
+/// One task of a run.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+#[cfg_attr(
+    feature = "typescript",
+    derive(ts_rs::TS),
+    ts(export_to = "generated.ts")
+)]
+pub struct TaskRecord {
+    /// Name, as `--tasks` takes it.
+    pub name: String,
+    /// `metadata.version` of the task file, as Python prints it.
+    pub version: String,
+    /// [`jeoul_eval::Task::content_hash`]: 64 hexadecimal digits.
+    pub hash: String,
+    /// Examples before each question.
+    pub num_fewshot: u32,
+    /// How much of it is sent.
+    pub level: PrivacyLevel,
+    /// Documents that were scored.
+    pub document_count: u32,
+    /// Prompt and continuation tokens of all documents, counted as asked.
+    #[cfg_attr(feature = "typescript", ts(type = "number"))]
+    pub tokens: u64,
+    /// Time it took, in milliseconds with two significant digits: a finer one could tell machines apart.
+    #[cfg_attr(feature = "typescript", ts(type = "number"))]
+    pub elapsed_ms: u64,
+    /// What the author says came out, filter by filter.
+    pub metrics: Vec<ClaimedMetric>,
+    /// The documents in order; none at the level `scores`.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[cfg_attr(
+        feature = "typescript",
+        ts(as = "Option<Vec<DocumentOutcome>>", optional)
+    )]
+    pub documents: Vec<DocumentOutcome>,
+}
+
+/// How much of a task is sent.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+#[cfg_attr(
+    feature = "typescript",
+    derive(ts_rs::TS),
+    ts(export_to = "generated.ts")
+)]
+pub enum PrivacyLevel {
+    /// The metrics alone.
+    Scores,
+    /// Also the log-likelihoods of choices, and of generations whether each is right.
+    Outcomes,
+    /// Also the generated texts.
+    Outputs,
+}
+
+/// A metric as its author states it.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+#[cfg_attr(
+    feature = "typescript",
+    derive(ts_rs::TS),
+    ts(export_to = "generated.ts")
+)]
+pub struct ClaimedMetric {
+    /// Name, such as `acc`.
+    pub name: String,
+    /// Filter of the answers; `none` where the task has none.
+    pub filter: String,
+    /// Aggregated over the documents; left out where it is not defined for them (NaN or infinite).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "typescript", ts(optional))]
+    pub value: Option<f64>,
+    /// Standard error; left out where there is none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "typescript", ts(optional))]
+    pub stderr: Option<f64>,
+}
+
+/// What a model answered about one document.
+///
+/// | task | `outcomes` | `outputs` |
+/// | --- | --- | --- |
+/// | asks for log-likelihoods | `loglikelihoods`, `is_greedy`, and the picks of choices | the same |
+/// | asks for generations | `values` | also `texts` |
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+#[cfg_attr(
+    feature = "typescript",
+    derive(ts_rs::TS),
+    ts(export_to = "generated.ts")
+)]
+pub struct DocumentOutcome {
+    /// Place of the document in its split, from 0.
+    pub doc_id: u32,
+    /// Prompt and continuation tokens of all its requests, counted as asked.
+    pub tokens: u32,
+    /// Log-likelihood (nats) of each request, in the order in which they are asked.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[cfg_attr(feature = "typescript", ts(as = "Option<Vec<f64>>", optional))]
+    pub loglikelihoods: Vec<f64>,
+    /// Whether greedy decoding would have produced it, for each of them.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[cfg_attr(feature = "typescript", ts(as = "Option<Vec<bool>>", optional))]
+    pub is_greedy: Vec<bool>,
+    /// Choice with the highest log-likelihood; for choices.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "typescript", ts(optional))]
+    pub pick: Option<u32>,
+    /// Choice with the highest log-likelihood per character; for choices.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "typescript", ts(optional))]
+    pub pick_norm: Option<u32>,
+    /// Generated texts, as many as the task's `repeats`.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[cfg_attr(feature = "typescript", ts(as = "Option<Vec<String>>", optional))]
+    pub texts: Vec<String>,
+    /// The document's own value of each of the task's `metrics`, in their order; null where it has none.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[cfg_attr(feature = "typescript", ts(as = "Option<Vec<Option<f64>>>", optional))]
+    pub values: Vec<Option<f64>>,
+}
+
+/// How far a submission can be trusted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+#[cfg_attr(
+    feature = "typescript",
+    derive(ts_rs::TS),
+    ts(export, export_to = "generated.ts")
+)]
+pub enum TrustLabel {
+    /// The author's word: no documents, or a task that the board does not know.
+    SelfReported,
+    /// Every metric follows from the documents.
+    Consistent,
+    /// Spot checks of two others agree.
+    Reproduced,
+    /// The board computed a sample again on the CPU lane and got the same bits.
+    Verified,
+}
+
+impl TrustLabel {
+    /// As JSON has it.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::SelfReported => "self-reported",
+            Self::Consistent => "consistent",
+            Self::Reproduced => "reproduced",
+            Self::Verified => "verified",
+        }
+    }
+}

@@ -1,0 +1,182 @@
+//! How many documents to compare, and which: exact probabilities, and draws that nobody can foresee.
+
+use sha2::{Digest, Sha256};
+use statrs::distribution::{Binomial, DiscreteCDF, Hypergeometric};
+
+use super::{Drawn, FORGED_SHARE, HONEST_REFUSED};
+use crate::check::KnownTasks;
+use crate::envelope::{Envelope, TaskRecord};
+
+/// How probably `drawn` of `population` documents hold at least one of `forged` forged ones.
+///
+/// Exact: the hypergeometric distribution's 1 - P(0), as a product over the draws.
+pub fn detection(population: u32, forged: u32, drawn: u32) -> f64 {
+    let honest = population.saturating_sub(forged);
+    if drawn > honest {
+        return if forged > 0 { 1.0 } else { 0.0 };
+    }
+    let miss: f64 = (0..drawn)
+        .map(|i| f64::from(honest - i) / f64::from(population - i))
+        .product();
+    1.0 - miss
+}
+
+/// Fewest documents of `population` to draw so that `share` of them forged are found with `probability`; all of them if that is not
+/// enough. A share of less than one document counts as one.
+pub fn documents_needed(population: u32, share: f64, probability: f64) -> u32 {
+    let forged = forged(population, share);
+    (0..=population)
+        .find(|&drawn| detection(population, forged, drawn) >= probability)
+        .unwrap_or(population)
+}
+
+/// Differing documents that an honest run has at most, of `drawn` of which each differs with probability `rate`; an honest run has
+/// more with probability [`HONEST_REFUSED`].
+pub fn allowed(drawn: u32, rate: f64) -> u32 {
+    match Binomial::new(rate.clamp(0.0, 1.0), u64::from(drawn)) {
+        Ok(differing) if rate > 0.0 => (0..=drawn)
+            .find(|&most| differing.sf(u64::from(most)) <= HONEST_REFUSED)
+            .unwrap_or(drawn),
+        _ => 0,
+    }
+}
+
+/// How probably more than `allowed` of `drawn` documents are forged, of a population with [`FORGED_SHARE`] of them.
+pub(super) fn power(population: u32, drawn: u32, allowed: u32) -> f64 {
+    let forged = u64::from(forged(population, FORGED_SHARE));
+    let (population, drawn) = (u64::from(population), u64::from(drawn));
+    match Hypergeometric::new(population, forged, drawn.min(population)) {
+        Ok(found) => found.sf(u64::from(allowed)),
+        Err(_) => 0.0,
+    }
+}
+
+fn forged(population: u32, share: f64) -> u32 {
+    (f64::from(population) * share).ceil().max(1.0) as u32
+}
+
+/// Documents of a submission that can be compared: those that were sent, of tasks that are known.
+pub fn population(envelope: &Envelope, tasks: &dyn KnownTasks) -> Vec<Drawn> {
+    let known = |record: &&TaskRecord| tasks.task(&record.name, &record.hash).is_some();
+    let records = envelope
+        .tasks
+        .iter()
+        .zip(0..)
+        .filter(|(record, _)| known(record));
+    records
+        .flat_map(|(record, task)| {
+            let ids = record.documents.iter().map(|document| document.doc_id);
+            ids.map(move |doc_id| Drawn { task, doc_id })
+        })
+        .collect()
+}
+
+/// Draws `count` of `population`, in the order of the submission; all of them if there are no more.
+///
+/// `seed` is secret randomness of the server and `key` the submission's [`crate::Checked::key`]. Who knows both can draw again and see
+/// that nothing was chosen. Each draw is SHA-256 of seed, key and a counter, and one that would make some documents more probable
+/// than others is drawn anew.
+pub fn draw(seed: &[u8; 32], key: &str, population: &[Drawn], count: u32) -> Vec<Drawn> {
+    let mut counter = 0u64;
+    let mut next = || {
+        let mut hash = Sha256::new();
+        hash.update(seed);
+        hash.update(key);
+        hash.update(counter.to_le_bytes());
+        counter += 1;
+        let digest = hash.finalize();
+        digest
+            .iter()
+            .take(8)
+            .fold(0u64, |number, &byte| number << 8 | u64::from(byte))
+    };
+    let mut below = |n: u64| loop {
+        let number = next();
+        if number < u64::MAX - u64::MAX % n {
+            return number % n;
+        }
+    };
+    // Fisher and Yates, as far as needed.
+    let mut left = population.to_vec();
+    let count = left.len().min(count as usize);
+    for place in 0..count {
+        let other = place + below((left.len() - place) as u64) as usize;
+        left.swap(place, other);
+    }
+    left.truncate(count);
+    left.sort_unstable();
+    left
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn as_many_documents_as_the_hypergeometric_distribution_says() {
+        // scipy.stats.hypergeom: least k with 1 - pmf(0, N, share * N, k) >= 0.95.
+        for (population, share, needed) in [
+            (1000, 0.10, 29),
+            (1000, 0.05, 57),
+            (1000, 0.02, 138),
+            (1000, 0.01, 258),
+            (200, 0.10, 27),
+            (200, 0.05, 51),
+            (200, 0.02, 105),
+            (200, 0.01, 155),
+        ] {
+            assert_eq!(documents_needed(population, share, 0.95), needed);
+        }
+    }
+
+    #[test]
+    fn the_smallest_populations_are_drawn_whole() {
+        assert_eq!(documents_needed(0, 0.05, 0.95), 0);
+        assert_eq!(documents_needed(1, 0.05, 0.95), 1);
+        assert_eq!(documents_needed(10, 0.05, 0.95), 10);
+        assert_eq!(detection(10, 0, 10), 0.0);
+        assert_eq!(detection(10, 1, 10), 1.0);
+        assert_eq!(detection(5, 9, 1), 1.0);
+    }
+
+    #[test]
+    fn the_product_is_the_distribution() {
+        for (population, forged, drawn) in [(1000, 50, 57), (20_000, 1000, 59), (30, 2, 10)] {
+            let exact = Hypergeometric::new(population, forged, drawn)
+                .unwrap()
+                .sf(0);
+            let product = detection(population as u32, forged as u32, drawn as u32);
+            assert!((exact - product).abs() < 1e-9, "{exact} {product}");
+        }
+    }
+
+    #[test]
+    fn every_document_is_drawn_equally_often_and_once() {
+        let population: Vec<Drawn> = (0..20).map(|doc_id| Drawn { task: 0, doc_id }).collect();
+        let mut counts = [0u32; 20];
+        for round in 0..4000u32 {
+            let mut seed = [7; 32];
+            seed[..4].copy_from_slice(&round.to_le_bytes());
+            let drawn = draw(&seed, "key", &population, 5);
+            assert!(drawn.windows(2).all(|pair| pair[0] < pair[1]) && drawn.len() == 5);
+            drawn
+                .iter()
+                .for_each(|one| counts[one.doc_id as usize] += 1);
+        }
+        // 1000 expected, standard deviation 27: five of them.
+        assert!(
+            counts.iter().all(|&count| (863..=1137).contains(&count)),
+            "{counts:?}"
+        );
+    }
+
+    #[test]
+    fn another_seed_or_submission_draws_others() {
+        let population: Vec<Drawn> = (0..1000).map(|doc_id| Drawn { task: 0, doc_id }).collect();
+        let first = draw(&[1; 32], "a", &population, 57);
+        assert_eq!(first, draw(&[1; 32], "a", &population, 57));
+        assert_ne!(first, draw(&[2; 32], "a", &population, 57));
+        assert_ne!(first, draw(&[1; 32], "b", &population, 57));
+        assert_eq!(draw(&[1; 32], "a", &population, 2000), population);
+    }
+}
