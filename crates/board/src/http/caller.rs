@@ -7,7 +7,7 @@
 use std::net::IpAddr;
 
 use axum::body::{Body, to_bytes};
-use axum::extract::{Request, State};
+use axum::extract::{OriginalUri, Request, State};
 use axum::http::header::{AUTHORIZATION, CONTENT_TYPE, COOKIE, HOST, ORIGIN};
 use axum::http::{HeaderMap, Method, StatusCode};
 use axum::middleware::Next;
@@ -100,7 +100,12 @@ async fn identified(board: &Board, request: Request) -> Result<Request, Problem>
     ) {
         rates.count(Kind::Address, &rates.address(address, now_ms))?;
     }
-    let path = parts.uri.path();
+    // As it was sent: routing takes `/api` off.
+    let uri = match parts.extensions.get::<OriginalUri>() {
+        Some(OriginalUri(uri)) => uri.clone(),
+        None => parts.uri.clone(),
+    };
+    let path = uri.path();
     let large = path == SUBMISSIONS || path.starts_with(CHECKS);
     let most = if large { SUBMISSION_MAX } else { BODY_MAX };
     let bytes = to_bytes(body, most)
@@ -113,10 +118,7 @@ async fn identified(board: &Board, request: Request) -> Result<Request, Problem>
             "bodies are `application/json`, in UTF-8 and not compressed",
         ));
     }
-    let target = parts
-        .uri
-        .path_and_query()
-        .map_or(path, |target| target.as_str());
+    let target = uri.path_and_query().map_or(path, |target| target.as_str());
     let mut caller = Caller {
         signer: signer(&parts.headers, &parts.method, target, &bytes, now_ms)?,
         ..Caller::default()
