@@ -3,11 +3,13 @@
 
 mod client;
 mod database;
+mod events;
 mod postgres;
 mod runs;
 mod server;
 
 pub(crate) use client::{Answer, Client, Person};
 pub(crate) use database::{Database, on_each_engine};
+pub(crate) use events::Viewer;
 pub(crate) use runs::{DOCUMENTS, Run, known_tasks};
 pub(crate) use server::{Server, config};

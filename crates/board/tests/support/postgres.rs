@@ -61,7 +61,7 @@ impl Cluster {
         let log = cluster.folder.join("log");
         // A socket alone.
         let options = format!(
-            "-c listen_addresses= -c unix_socket_directories={} -c fsync=off",
+            "-c listen_addresses= -c unix_socket_directories={}",
             text(&cluster.folder)
         );
         cluster.run(

@@ -1,0 +1,466 @@
+//! How a run earns trust: spot checks by other keys and by the board, flags, moderators, and the audit table behind them.
+
+mod support;
+
+use std::sync::Mutex;
+
+use futures_util::future::BoxFuture;
+use jeoul_board::{AuditState, Rerun, VerifyError};
+use jeoul_record::Envelope;
+use jeoul_record::envelope::DocumentOutcome;
+use jeoul_record::spot::{Drawn, Verdict};
+use serde_json::{Value as Json, json};
+use support::{Person, Run, Server, on_each_engine};
+
+const DAY: i64 = 24 * 60 * 60 * 1000;
+const NOTHING: Json = Json::Null;
+
+/// Draws for `person` and answers with the run's own outcomes, the first of which is changed if `forged`.
+async fn check(server: &Server, person: &Person, id: &str, run: &Run, forged: bool) -> Json {
+    let path = format!("/api/submissions/{id}/checks");
+    let drawn = person
+        .ask(&server.client, "POST", &path, &NOTHING)
+        .await
+        .expect(201)
+        .json();
+    let documents = &run.envelope.tasks[0].documents;
+    let ids = drawn["documents"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|one| one["doc_id"].as_u64().unwrap());
+    let mut again: Vec<DocumentOutcome> = ids.map(|id| documents[id as usize].clone()).collect();
+    assert_eq!(
+        again.len(),
+        51,
+        "of 200 documents, 51 find 5 % of forged ones with 95 %"
+    );
+    if forged {
+        again[0].loglikelihoods[0] -= 1e-9;
+    }
+    let answers = json!({"lane": "cpu", "documents": again});
+    let path = format!("/api/checks/{}", drawn["check"].as_str().unwrap());
+    let judged = person
+        .ask(&server.client, "POST", &path, &answers)
+        .await
+        .expect(200)
+        .json();
+    person
+        .ask(&server.client, "POST", &path, &answers)
+        .await
+        .expect(409);
+    judged
+}
+
+async fn trust(server: &Server, id: &str) -> (String, bool) {
+    let row = server
+        .client
+        .get(&format!("/api/submissions/{id}"))
+        .await
+        .expect(200)
+        .json();
+    (
+        row["trust"].as_str().unwrap().to_owned(),
+        row["disputed"].as_bool().unwrap(),
+    )
+}
+
+#[test]
+fn two_other_keys_make_a_run_reproduced() {
+    on_each_engine(async |database| {
+        let server = Server::start(database).await;
+        let run = Run::new("open", 1, server.now_ms());
+        let (id, _) = Person::new(1).post(&server.client, run.clone()).await;
+        let path = format!("/api/submissions/{id}/checks");
+        let own = Person::new(1)
+            .ask(&server.client, "POST", &path, &NOTHING)
+            .await;
+        assert_eq!(own.expect(403).code(), "own-run");
+        assert_eq!(
+            check(&server, &Person::new(2), &id, &run, false).await["trust"],
+            "consistent"
+        );
+        assert_eq!(
+            check(&server, &Person::new(3), &id, &run, false).await["trust"],
+            "reproduced"
+        );
+        assert_eq!(trust(&server, &id).await, ("reproduced".to_owned(), false));
+        let judged = check(&server, &Person::new(4), &id, &run, true).await;
+        assert_eq!(judged["comparison"]["verdict"], "disagrees");
+        assert_eq!(trust(&server, &id).await, ("reproduced".to_owned(), true));
+        let checks = server.client.get(&path).await.expect(200).json();
+        let checks = checks["checks"].as_array().unwrap();
+        assert_eq!(checks.len(), 3);
+        let population: Vec<Drawn> = (0..200).map(|doc_id| Drawn { task: 0, doc_id }).collect();
+        for one in checks {
+            let drawn: Vec<Drawn> = serde_json::from_value(one["documents"].clone()).unwrap();
+            let seed = one["seed"].as_str().unwrap();
+            assert!(
+                jeoul_board::follows(seed, &id, &population, &drawn),
+                "anyone can draw again"
+            );
+            assert!(!jeoul_board::follows(
+                &"00".repeat(32),
+                &id,
+                &population,
+                &drawn
+            ));
+        }
+        server.stop().await;
+    });
+}
+
+#[test]
+fn nobody_draws_until_they_like_it() {
+    on_each_engine(async |database| {
+        let server = Server::start(database).await;
+        let (id, _) = Person::new(1)
+            .post(&server.client, Run::new("open", 1, server.now_ms()))
+            .await;
+        let path = format!("/api/submissions/{id}/checks");
+        let first = Person::new(2)
+            .ask(&server.client, "POST", &path, &NOTHING)
+            .await
+            .expect(201)
+            .json();
+        let second = Person::new(2)
+            .ask(&server.client, "POST", &path, &NOTHING)
+            .await
+            .expect(201)
+            .json();
+        assert_eq!(first, second);
+        let other = Person::new(3)
+            .ask(&server.client, "POST", &path, &NOTHING)
+            .await
+            .expect(201)
+            .json();
+        assert_ne!(first["documents"], other["documents"]);
+        let seen = server.client.get(&path).await.expect(200).json();
+        assert!(
+            seen["checks"][0].get("documents").is_none(),
+            "others see the draw once it is done"
+        );
+        server.stop().await;
+    });
+}
+
+/// Answers with the run's own outcomes, or with one changed in its last bit.
+struct Again {
+    forged: bool,
+    asked: Mutex<usize>,
+}
+
+impl Rerun for Again {
+    fn rerun<'a>(
+        &'a self,
+        envelope: &'a Envelope,
+        drawn: &'a [Drawn],
+    ) -> BoxFuture<'a, Result<Vec<DocumentOutcome>, String>> {
+        *self.asked.lock().unwrap() += drawn.len();
+        let documents =
+            |one: &Drawn| envelope.tasks[one.task as usize].documents[one.doc_id as usize].clone();
+        let mut again: Vec<DocumentOutcome> = drawn.iter().map(documents).collect();
+        if self.forged {
+            let sum = &mut again[0].loglikelihoods[0];
+            *sum = f64::from_bits(sum.to_bits() ^ 1);
+        }
+        Box::pin(async move { Ok(again) })
+    }
+}
+
+#[test]
+fn the_board_verifies_to_the_bit_and_once() {
+    on_each_engine(async |database| {
+        let server = Server::start(database).await;
+        for (seed, forged, label, verdict) in [
+            (1, false, "verified", Verdict::Agrees),
+            (2, true, "consistent", Verdict::Disagrees),
+        ] {
+            let (id, _) = Person::new(1)
+                .post(&server.client, Run::new("open", seed, server.now_ms()))
+                .await;
+            assert_eq!(server.board.unverified(10).await.unwrap(), [id.as_str()]);
+            let again = Again {
+                forged,
+                asked: Mutex::new(0),
+            };
+            let comparison = server.board.verify(&id, &again).await.unwrap();
+            assert_eq!(
+                (comparison.verdict, *again.asked.lock().unwrap()),
+                (verdict, 51)
+            );
+            assert_eq!(trust(&server, &id).await, (label.to_owned(), forged));
+            let second = server.board.verify(&id, &again).await;
+            assert!(
+                matches!(second, Err(VerifyError::Done { .. })),
+                "{second:?}"
+            );
+        }
+        assert!(server.board.unverified(10).await.unwrap().is_empty());
+        server.stop().await;
+    });
+}
+
+fn flag(note: &str) -> Json {
+    json!({"reason": "contamination", "link": "https://example.org/1", "note": note})
+}
+
+#[test]
+fn three_known_keys_hide_a_run_and_a_moderator_decides() {
+    on_each_engine(async |database| {
+        let mut server = Server::start(database).await;
+        for seed in 2..=4 {
+            Person::new(seed)
+                .post(
+                    &server.client,
+                    Run::new("open", u64::from(seed), server.now_ms()),
+                )
+                .await
+                .1
+                .expect(201);
+        }
+        server.pass(DAY + 1);
+        let author = Person::new(1);
+        let (id, answer) = author
+            .post(&server.client, Run::new("open", 1, server.now_ms()))
+            .await;
+        answer.expect(201);
+        let path = format!("/api/submissions/{id}");
+        let flags = format!("{path}/flags");
+        let shown = async || server.client.get(&path).await.status == 200;
+        for stranger in 10..20 {
+            let receipt = Person::new(stranger)
+                .ask(&server.client, "POST", &flags, &flag("new"))
+                .await
+                .expect(201)
+                .json();
+            assert_eq!(receipt["counts"], false);
+        }
+        assert!(shown().await, "ten keys made a minute ago hide nothing");
+        let own = author
+            .ask(&server.client, "POST", &flags, &flag("mine"))
+            .await
+            .expect(201)
+            .json();
+        assert_eq!(own["counts"], false);
+        for seed in 2..=4 {
+            let receipt = Person::new(seed)
+                .ask(&server.client, "POST", &flags, &flag("known"))
+                .await
+                .expect(201)
+                .json();
+            assert_eq!(
+                (receipt["counts"].as_bool(), receipt["hidden"].as_bool()),
+                (Some(true), Some(seed == 4))
+            );
+        }
+        Person::new(2)
+            .ask(&server.client, "POST", &flags, &flag("twice"))
+            .await
+            .expect(404);
+        assert!(!shown().await);
+        assert_eq!(
+            server.client.get("/api/boards/open").await.json()["total"],
+            3
+        );
+
+        author
+            .ask(
+                &server.client,
+                "POST",
+                &format!("{path}/appeal"),
+                &json!({"note": "it was not in the training set"}),
+            )
+            .await
+            .expect(204);
+        let (_, token) = server.board.add_moderator("kim", None).await.unwrap();
+        let moderator = Person::anonymous().with_token(token);
+        let queue = moderator
+            .ask(&server.client, "GET", "/api/moderation", &NOTHING)
+            .await
+            .expect(200)
+            .json();
+        assert_eq!(queue["waiting"][0]["id"], id.as_str());
+        assert_eq!(
+            queue["waiting"][0]["appeal"],
+            "it was not in the training set"
+        );
+        moderator
+            .ask(
+                &server.client,
+                "POST",
+                &format!("{path}/show"),
+                &json!({"reason": "unfounded"}),
+            )
+            .await
+            .expect(204);
+        assert!(shown().await);
+        let log = server.client.get(&flags).await.expect(200).json();
+        assert!(
+            log["flags"]
+                .as_array()
+                .unwrap()
+                .iter()
+                .all(|flag| flag["dismissed"] == 1)
+        );
+        moderator
+            .ask(
+                &server.client,
+                "POST",
+                &format!("{path}/hide"),
+                &json!({"reason": "forged after all"}),
+            )
+            .await
+            .expect(204);
+        assert!(!shown().await);
+        server.stop().await;
+    });
+}
+
+#[test]
+fn a_moderator_s_session_is_a_cookie_that_other_pages_cannot_use() {
+    on_each_engine(async |database| {
+        let mut server = Server::start(database).await;
+        let own = Person::new(1);
+        let (moderator, token) = server
+            .board
+            .add_moderator("lee", Some(&own.key().public_key()))
+            .await
+            .unwrap();
+        let (id, _) = own
+            .post(&server.client, Run::new("open", 1, server.now_ms()))
+            .await;
+        let login = Person::anonymous()
+            .ask(
+                &server.client,
+                "POST",
+                "/api/moderator/session",
+                &json!({"token": token}),
+            )
+            .await
+            .expect(201);
+        let set = login.headers["set-cookie"].to_str().unwrap().to_owned();
+        for part in [
+            "__Host-jeoul-moderator=s_",
+            "; Path=/;",
+            "; Secure",
+            "; HttpOnly",
+            "; SameSite=Strict",
+        ] {
+            assert!(set.contains(part), "{set}");
+        }
+        let cookie = set.split(';').next().unwrap().to_owned();
+        let hide = format!("/api/submissions/{id}/hide");
+        let body = json!({"reason": "r"}).to_string();
+        let ask = async |method: &str, path: &str, site: Option<&str>, body: &str| {
+            let mut headers = vec![("cookie", cookie.as_str())];
+            headers.extend(site.map(|site| ("sec-fetch-site", site)));
+            server
+                .client
+                .send(method, path, &headers, body.as_bytes().to_vec())
+                .await
+        };
+        ask("GET", "/api/moderation", None, "").await.expect(200);
+        for site in [None, Some("cross-site"), Some("same-site"), Some("none")] {
+            assert_eq!(
+                ask("POST", &hide, site, &body).await.expect(403).code(),
+                "other-origin",
+                "{site:?}"
+            );
+        }
+        assert_eq!(
+            ask("POST", &hide, Some("same-origin"), &body)
+                .await
+                .expect(403)
+                .code(),
+            "own-run"
+        );
+        assert!(server.board.revoke_moderator(&moderator).await.unwrap());
+        ask("GET", "/api/moderation", None, "").await.expect(404);
+        let gone = Person::anonymous()
+            .with_token(&token)
+            .ask(&server.client, "GET", "/api/moderation", &NOTHING)
+            .await;
+        assert_eq!(gone.expect(401).code(), "token-ended");
+        server.pass(DAY);
+        server.stop().await;
+    });
+}
+
+#[test]
+fn the_audit_table_is_chained_and_only_grows() {
+    on_each_engine(async |database| {
+        let server = Server::start(database).await;
+        let (id, _) = Person::new(1)
+            .post(&server.client, Run::new("open", 1, server.now_ms()))
+            .await;
+        Person::new(2)
+            .ask(
+                &server.client,
+                "POST",
+                &format!("/api/submissions/{id}/flags"),
+                &flag("f"),
+            )
+            .await
+            .expect(201);
+        server.board.add_moderator("park", None).await.unwrap();
+        Person::new(1)
+            .ask(
+                &server.client,
+                "DELETE",
+                &format!("/api/submissions/{id}"),
+                &NOTHING,
+            )
+            .await
+            .expect(204);
+        let AuditState::Whole { entries, head } = server.board.verify_audit().await.unwrap() else {
+            panic!("whole")
+        };
+        assert_eq!(entries, 3);
+        let public = server
+            .client
+            .get("/api/audit?after=1")
+            .await
+            .expect(200)
+            .json();
+        let actions: Vec<&str> = public["entries"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .map(|one| one["action"].as_str().unwrap())
+            .collect();
+        assert_eq!(actions, ["add-moderator", "delete"]);
+        assert_eq!(public["entries"][1]["hash"], head.as_str());
+
+        sqlx::any::install_default_drivers();
+        let url = match database.url() {
+            file if file.starts_with('/') => format!("sqlite://{file}"),
+            url => url,
+        };
+        let pool = sqlx::AnyPool::connect(&url).await.unwrap();
+        for sql in [
+            "UPDATE audit SET detail = 'x' WHERE number = 1",
+            "DELETE FROM audit WHERE number = 3",
+        ] {
+            assert!(sqlx::query(sql).execute(&pool).await.is_err(), "{sql}");
+        }
+        // Whoever owns the database can take the triggers away; then the chain tells.
+        let drop = if url.starts_with("sqlite") {
+            "DROP TRIGGER audit_keeps_entries"
+        } else {
+            "DROP TRIGGER audit_keeps_entries ON audit"
+        };
+        sqlx::query(drop).execute(&pool).await.unwrap();
+        sqlx::query("UPDATE audit SET actor = 'nobody' WHERE number = 2")
+            .execute(&pool)
+            .await
+            .unwrap();
+        let broken = server.board.verify_audit().await.unwrap();
+        assert!(
+            matches!(broken, AuditState::Broken { number: 2, .. }),
+            "{broken:?}"
+        );
+        pool.close().await;
+        server.stop().await;
+    });
+}
