@@ -44,6 +44,15 @@ pub(super) fn signed(bytes: &[u8]) -> Result<SignedEnvelope, Refusal> {
     Ok(signed)
 }
 
+/// The signed bytes within a canonical submission, whose keys are in order: what stands between `{"envelope":` and the key.
+pub(super) fn payload<'a>(bytes: &'a [u8], signed: &SignedEnvelope) -> &'a [u8] {
+    let start = "{\"envelope\":".len();
+    let ends = ",\"public_key\":\"\",\"signature\":\"\"}".len();
+    let ends = ends + signed.public_key.len() + signed.signature.len();
+    let end = bytes.len().saturating_sub(ends);
+    bytes.get(start..end).unwrap_or_default()
+}
+
 /// Byte at which the nesting exceeds its limit. Not a parser: what is no JSON may be counted wrongly and is refused later.
 fn too_deep(text: &str) -> Option<usize> {
     let (mut depth, mut in_string, mut escaped) = (0usize, false, false);
