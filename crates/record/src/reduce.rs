@@ -35,5 +35,6 @@ pub fn reduce_task(task: &mut TaskRecord, level: PrivacyLevel) {
 /// Signing sends nothing, so that a page can sign first and then show what it would send.
 pub fn preview(signed: &SignedEnvelope) -> Result<Vec<u8>, Refusal> {
     finite(&signed.envelope)?;
-    canonical::bytes(signed).map_err(|reason| Refusal::new(RefusalCode::NotCanonical, "", reason))
+    canonical::bytes_in_order(signed)
+        .map_err(|reason| Refusal::new(RefusalCode::NotCanonical, "", reason))
 }

@@ -67,7 +67,7 @@ impl Key {
 /// The bytes of an envelope that are signed; NaN and infinities, which JSON does not have, are named with their place.
 pub fn payload(envelope: &Envelope) -> Result<Vec<u8>, Refusal> {
     finite(envelope)?;
-    canonical::bytes(envelope).map_err(|reason| {
+    canonical::bytes_in_order(envelope).map_err(|reason| {
         let at = Pointer::default().field("envelope");
         at.refuse(RefusalCode::NotCanonical, reason)
     })
