@@ -1,7 +1,8 @@
 //! What is posted: one run of one model on some tasks, as JSON.
 //!
-//! A field that holds nothing is left out, so that every envelope has one form; [`crate::canonical`] writes it and
-//! [`mod@crate::check`] refuses every other. Counts and seeds stay below 2^53, which JSON numbers hold in every language.
+//! Every envelope has one form, which [`crate::canonical`] writes and beside which [`mod@crate::check`] takes no other: fields stand
+//! in the order of their names, and one that holds nothing is left out. Counts and seeds stay below 2^53, which JSON numbers hold in
+//! every language.
 
 use serde::{Deserialize, Serialize};
 
@@ -34,22 +35,22 @@ pub struct SignedEnvelope {
     ts(export_to = "generated.ts")
 )]
 pub struct Envelope {
-    /// Form of the envelope: [`SCHEMA`].
-    pub schema: String,
-    /// Board that it is meant for; on another it is refused.
-    pub board: String,
     /// Author: see [`crate::signature::author_id`]. Part of what is signed, so that nobody can sign another's run as theirs.
     pub author: String,
-    /// 16 random bytes: 32 hexadecimal digits. A board takes each once.
-    pub nonce: String,
+    /// Board that it is meant for; on another it is refused.
+    pub board: String,
     /// When it was made, to the second, UTC: `2026-11-25T22:59:07Z`.
     pub created: String,
-    /// The checkpoint.
-    pub model: Model,
     /// What computed.
     pub engine: Engine,
     /// Where it was computed.
     pub lane: Lane,
+    /// The checkpoint.
+    pub model: Model,
+    /// 16 random bytes: 32 hexadecimal digits. A board takes each once.
+    pub nonce: String,
+    /// Form of the envelope: [`SCHEMA`].
+    pub schema: String,
     /// Settings of the run.
     pub settings: Settings,
     /// The tasks, in the order in which they were run, each once.
@@ -65,39 +66,39 @@ pub struct Envelope {
     ts(export_to = "generated.ts")
 )]
 pub struct Model {
+    /// Architecture as the file names it, such as `llama`.
+    pub architecture: String,
+    /// Hash of the chat template, where the checkpoint has one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "typescript", ts(optional))]
+    pub chat_template_sha256: Option<String>,
+    /// Licence, as an SPDX identifier or a name.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "typescript", ts(optional))]
+    pub licence: Option<String>,
+    /// Whether it was merged from several models.
+    pub merged: bool,
     /// Name that a person typed; see [`crate::text::Kind::Name`].
     pub name: String,
+    /// Whether it can be had on the Hugging Face hub.
+    pub on_hub: bool,
+    /// Number of weights.
+    #[cfg_attr(feature = "typescript", ts(type = "number"))]
+    pub parameters: u64,
+    /// Precision of the weights.
+    pub precision: Precision,
+    /// Type of most weights, such as `Q4_0`.
+    pub quantization: String,
     /// Hash of the file: 64 hexadecimal digits.
     pub sha256: String,
     /// Size of the file.
     #[cfg_attr(feature = "typescript", ts(type = "number"))]
     pub size_bytes: u64,
-    /// Type of most weights, such as `Q4_0`.
-    pub quantization: String,
-    /// Architecture as the file names it, such as `llama`.
-    pub architecture: String,
-    /// Number of weights.
-    #[cfg_attr(feature = "typescript", ts(type = "number"))]
-    pub parameters: u64,
-    /// Licence, as an SPDX identifier or a name.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[cfg_attr(feature = "typescript", ts(optional))]
-    pub licence: Option<String>,
+    /// Hash of the tokenizer: 64 hexadecimal digits.
+    pub tokenizer_sha256: String,
     /// How it was trained.
     #[serde(rename = "type")]
     pub kind: ModelType,
-    /// Precision of the weights.
-    pub precision: Precision,
-    /// Whether it was merged from several models.
-    pub merged: bool,
-    /// Whether it can be had on the Hugging Face hub.
-    pub on_hub: bool,
-    /// Hash of the tokenizer: 64 hexadecimal digits.
-    pub tokenizer_sha256: String,
-    /// Hash of the chat template, where the checkpoint has one.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[cfg_attr(feature = "typescript", ts(optional))]
-    pub chat_template_sha256: Option<String>,
 }
 
 /// How a model was trained.
@@ -153,12 +154,12 @@ pub enum Precision {
     ts(export_to = "generated.ts")
 )]
 pub struct Engine {
-    /// Version of Jeoul.
-    pub version: String,
     /// Hash of the wasm module or of the program: 64 hexadecimal digits.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[cfg_attr(feature = "typescript", ts(optional))]
     pub module_sha256: Option<String>,
+    /// Version of Jeoul.
+    pub version: String,
 }
 
 /// Where it was computed.
@@ -170,12 +171,12 @@ pub struct Engine {
     ts(export_to = "generated.ts")
 )]
 pub struct Lane {
-    /// Which lane.
-    pub kind: LaneKind,
     /// Kind of GPU: on the lane `gpu`, and only there.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[cfg_attr(feature = "typescript", ts(optional))]
     pub adapter: Option<Adapter>,
+    /// Which lane.
+    pub kind: LaneKind,
 }
 
 /// A lane.
@@ -204,10 +205,10 @@ pub enum LaneKind {
     ts(export_to = "generated.ts")
 )]
 pub struct Adapter {
-    /// Maker, such as `nvidia`.
-    pub vendor: String,
     /// Family, such as `ampere`.
     pub architecture: String,
+    /// Maker, such as `nvidia`.
+    pub vendor: String,
 }
 
 /// Settings of a run, as [`jeoul_eval::RunOptions`] has them.
@@ -219,27 +220,27 @@ pub struct Adapter {
     ts(export_to = "generated.ts")
 )]
 pub struct Settings {
-    /// Documents of each task, from the first; all if left out.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[cfg_attr(feature = "typescript", ts(optional))]
-    pub limit: Option<u32>,
-    /// Seed of the few-shot sampler.
-    #[cfg_attr(feature = "typescript", ts(type = "number"))]
-    pub fewshot_seed: u64,
     /// Whether prompts were conversations.
     pub apply_chat_template: bool,
     /// Whether examples were turns of their own.
     pub fewshot_as_multiturn: bool,
-    /// Hash of what stood before everything else: 64 hexadecimal digits. The text itself is not sent.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[cfg_attr(feature = "typescript", ts(optional))]
-    pub system_instruction_sha256: Option<String>,
-    /// Longest sequence that the model read, in tokens.
-    pub max_length: u32,
+    /// Seed of the few-shot sampler.
+    #[cfg_attr(feature = "typescript", ts(type = "number"))]
+    pub fewshot_seed: u64,
     /// What was asked of generations beside what the task files say: `--gen_kwargs`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[cfg_attr(feature = "typescript", ts(optional))]
     pub gen_kwargs: Option<GenKwargs>,
+    /// Documents of each task, from the first; all if left out.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "typescript", ts(optional))]
+    pub limit: Option<u32>,
+    /// Longest sequence that the model read, in tokens.
+    pub max_length: u32,
+    /// Hash of what stood before everything else: 64 hexadecimal digits. The text itself is not sent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "typescript", ts(optional))]
+    pub system_instruction_sha256: Option<String>,
 }
 
 /// `--gen_kwargs`, under the harness's names.
@@ -251,28 +252,28 @@ pub struct Settings {
     ts(export_to = "generated.ts", optional_fields)
 )]
 pub struct GenKwargs {
-    /// Texts that end a generation.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub until: Option<Vec<String>>,
-    /// Most tokens to generate.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub max_gen_toks: Option<u32>,
     /// Whether tokens are drawn instead of taking the most probable one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub do_sample: Option<bool>,
-    /// Temperature, from 0.
+    /// Most tokens to generate.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub temperature: Option<f64>,
-    /// Share of probability that is drawn from, above 0 and at most 1.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub top_p: Option<f64>,
-    /// Tokens that are drawn from; 0 for all.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub top_k: Option<u32>,
+    pub max_gen_toks: Option<u32>,
     /// Seed of the draws.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[cfg_attr(feature = "typescript", ts(type = "number"))]
     pub seed: Option<u64>,
+    /// Temperature, from 0.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub temperature: Option<f64>,
+    /// Tokens that are drawn from; 0 for all.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub top_k: Option<u32>,
+    /// Share of probability that is drawn from, above 0 and at most 1.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub top_p: Option<f64>,
+    /// Texts that end a generation.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub until: Option<Vec<String>>,
 }
 
 /// One task of a run.
@@ -284,26 +285,8 @@ pub struct GenKwargs {
     ts(export_to = "generated.ts")
 )]
 pub struct TaskRecord {
-    /// Name, as `--tasks` takes it.
-    pub name: String,
-    /// `metadata.version` of the task file, as Python prints it.
-    pub version: String,
-    /// [`jeoul_eval::Task::content_hash`]: 64 hexadecimal digits.
-    pub hash: String,
-    /// Examples before each question.
-    pub num_fewshot: u32,
-    /// How much of it is sent.
-    pub level: PrivacyLevel,
     /// Documents that were scored.
     pub document_count: u32,
-    /// Prompt and continuation tokens of all documents, counted as asked.
-    #[cfg_attr(feature = "typescript", ts(type = "number"))]
-    pub tokens: u64,
-    /// Time it took, in milliseconds with two significant digits: a finer one could tell machines apart.
-    #[cfg_attr(feature = "typescript", ts(type = "number"))]
-    pub elapsed_ms: u64,
-    /// What the author says came out, filter by filter.
-    pub metrics: Vec<ClaimedMetric>,
     /// The documents in order; none at the level `scores`.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[cfg_attr(
@@ -311,6 +294,24 @@ pub struct TaskRecord {
         ts(as = "Option<Vec<DocumentOutcome>>", optional)
     )]
     pub documents: Vec<DocumentOutcome>,
+    /// Time it took, in milliseconds with two significant digits: a finer one could tell machines apart.
+    #[cfg_attr(feature = "typescript", ts(type = "number"))]
+    pub elapsed_ms: u64,
+    /// [`jeoul_eval::Task::content_hash`]: 64 hexadecimal digits.
+    pub hash: String,
+    /// How much of it is sent.
+    pub level: PrivacyLevel,
+    /// What the author says came out, filter by filter.
+    pub metrics: Vec<ClaimedMetric>,
+    /// Name, as `--tasks` takes it.
+    pub name: String,
+    /// Examples before each question.
+    pub num_fewshot: u32,
+    /// Prompt and continuation tokens of all documents, counted as asked.
+    #[cfg_attr(feature = "typescript", ts(type = "number"))]
+    pub tokens: u64,
+    /// `metadata.version` of the task file, as Python prints it.
+    pub version: String,
 }
 
 /// How much of a task is sent.
@@ -339,18 +340,18 @@ pub enum PrivacyLevel {
     ts(export_to = "generated.ts")
 )]
 pub struct ClaimedMetric {
-    /// Name, such as `acc`.
-    pub name: String,
     /// Filter of the answers; `none` where the task has none.
     pub filter: String,
-    /// Aggregated over the documents; left out where it is not defined for them (NaN or infinite).
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[cfg_attr(feature = "typescript", ts(optional))]
-    pub value: Option<f64>,
+    /// Name, such as `acc`.
+    pub name: String,
     /// Standard error; left out where there is none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[cfg_attr(feature = "typescript", ts(optional))]
     pub stderr: Option<f64>,
+    /// Aggregated over the documents; left out where it is not defined for them (NaN or infinite).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "typescript", ts(optional))]
+    pub value: Option<f64>,
 }
 
 /// What a model answered about one document.
@@ -369,16 +370,14 @@ pub struct ClaimedMetric {
 pub struct DocumentOutcome {
     /// Place of the document in its split, from 0.
     pub doc_id: u32,
-    /// Prompt and continuation tokens of all its requests, counted as asked.
-    pub tokens: u32,
-    /// Log-likelihood (nats) of each request, in the order in which they are asked.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    #[cfg_attr(feature = "typescript", ts(as = "Option<Vec<f64>>", optional))]
-    pub loglikelihoods: Vec<f64>,
     /// Whether greedy decoding would have produced it, for each of them.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[cfg_attr(feature = "typescript", ts(as = "Option<Vec<bool>>", optional))]
     pub is_greedy: Vec<bool>,
+    /// Log-likelihood (nats) of each request, in the order in which they are asked.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[cfg_attr(feature = "typescript", ts(as = "Option<Vec<f64>>", optional))]
+    pub loglikelihoods: Vec<f64>,
     /// Choice with the highest log-likelihood; for choices.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[cfg_attr(feature = "typescript", ts(optional))]
@@ -391,6 +390,8 @@ pub struct DocumentOutcome {
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[cfg_attr(feature = "typescript", ts(as = "Option<Vec<String>>", optional))]
     pub texts: Vec<String>,
+    /// Prompt and continuation tokens of all its requests, counted as asked.
+    pub tokens: u32,
     /// The document's own value of each of the task's `metrics`, in their order; null where it has none.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[cfg_attr(feature = "typescript", ts(as = "Option<Vec<Option<f64>>>", optional))]

@@ -1,7 +1,9 @@
 //! Less of a run: what its owner keeps to themselves is taken out before anything is signed.
 
 use crate::canonical;
+use crate::check::finite;
 use crate::envelope::{Envelope, PrivacyLevel, SignedEnvelope, TaskRecord};
+use crate::refusal::{Refusal, RefusalCode};
 
 /// The envelope with at most `level` of each task.
 ///
@@ -28,7 +30,11 @@ pub fn reduce_task(task: &mut TaskRecord, level: PrivacyLevel) {
     }
 }
 
-/// The exact bytes that are sent, and that [`fn@crate::check`] takes; `Err` holds the reason where it has none, such as NaN.
-pub fn preview(signed: &SignedEnvelope) -> Result<Vec<u8>, String> {
-    canonical::bytes(signed)
+/// The exact bytes that are sent, and that [`fn@crate::check`] takes; `Err` as [`crate::signature::payload`].
+///
+/// Signing sends nothing, so that a page can sign first and then show what it would send.
+pub fn preview(signed: &SignedEnvelope) -> Result<Vec<u8>, Refusal> {
+    finite(&signed.envelope)?;
+    canonical::bytes_in_order(signed)
+        .map_err(|reason| Refusal::new(RefusalCode::NotCanonical, "", reason))
 }

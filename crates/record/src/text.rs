@@ -168,8 +168,12 @@ pub fn check(text: &str, kind: Kind) -> Result<(), TextError> {
             get_general_category(c),
             GeneralCategory::NonspacingMark | GeneralCategory::EnclosingMark
         );
-        // The text begins as if it had all its marks already, so that none stands at its beginning.
-        marks = if is_mark { marks + 1 } else { 0 };
+        // The beginning and a space count as if they had all their marks already, so that none stands on nothing.
+        marks = match (is_mark, c.is_whitespace()) {
+            (true, _) => marks + 1,
+            (false, true) => MARKS_MAX,
+            (false, false) => 0,
+        };
         let reason = reason
             .or(spaces.then_some(TextReason::Spaces))
             .or((marks > MARKS_MAX).then_some(TextReason::Marks));

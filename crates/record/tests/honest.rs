@@ -2,9 +2,12 @@
 
 mod support;
 
+use std::collections::BTreeSet;
+
 use jeoul_eval::bundled;
 use jeoul_eval::results::MetricResult;
 use jeoul_record::check::{MetricSource, TaskSet, UnknownTasks};
+use jeoul_record::envelope::{Adapter, GenKwargs, Lane, LaneKind};
 use jeoul_record::from_run::task_record;
 use jeoul_record::{PrivacyLevel, RefusalCode, TrustLabel, check, check_envelope, reduce};
 use support::{LIMIT, context, envelope, forged, honest, key, posted, run, tasks};
@@ -94,7 +97,7 @@ fn what_is_posted_is_the_preview_and_comes_back_whole() {
     assert_eq!(checked.created, support::NOW);
     let payload = jeoul_record::signature::payload(&full).unwrap();
     assert_eq!(checked.key, jeoul_record::canonical::sha256(&payload));
-    // A program that knows nothing of our types makes the same bytes.
+    // A program that knows nothing of our types, and sorts the keys itself, makes the same bytes.
     assert_eq!(forged(&serde_json::to_value(&full).unwrap()), bytes);
 }
 
@@ -142,6 +145,39 @@ fn a_task_that_the_board_does_not_know_is_self_reported_or_refused() {
     let refusal = check_envelope(&full, &board).unwrap_err();
     assert_eq!(refusal.code, RefusalCode::UnknownTask);
     assert_eq!(refusal.pointer, "/envelope/tasks/0/hash");
+}
+
+#[test]
+fn every_field_there_is_stands_in_its_order() {
+    let mut full = honest(&tasks());
+    full.lane = Lane {
+        kind: LaneKind::Gpu,
+        adapter: Some(Adapter {
+            vendor: "a".into(),
+            architecture: "b".into(),
+        }),
+    };
+    full.settings.system_instruction_sha256 = Some("5e".repeat(32));
+    full.settings.gen_kwargs = Some(GenKwargs {
+        until: Some(vec!["\n".into()]),
+        max_gen_toks: Some(8),
+        do_sample: Some(true),
+        temperature: Some(0.7),
+        top_p: Some(0.9),
+        top_k: Some(50),
+        seed: Some(9),
+    });
+    let text = posted(full.clone());
+    assert_eq!(text, forged(&serde_json::to_value(&full).unwrap()));
+    // A field that is new to the envelope must be new to this test as well.
+    let names: BTreeSet<&str> = std::str::from_utf8(&text)
+        .unwrap()
+        .split('"')
+        .zip(std::str::from_utf8(&text).unwrap().split('"').skip(1))
+        .filter(|(_, next)| next.starts_with(':'))
+        .map(|(name, _)| name)
+        .collect();
+    assert_eq!(names.len(), 63, "{names:?}");
 }
 
 #[test]

@@ -13,6 +13,8 @@ mod metrics;
 mod parse;
 mod shape;
 
+pub(crate) use shape::finite;
+
 use std::collections::BTreeMap;
 
 use jeoul_eval::Task;
@@ -183,9 +185,8 @@ pub enum MetricSource {
 pub fn check(bytes: &[u8], context: &Context<'_>) -> Result<(SignedEnvelope, Checked), Refusal> {
     let signed = parse::signed(bytes)?;
     let envelope = &signed.envelope;
-    let payload = payload(envelope)?;
     let root = Pointer::default();
-    signature::verify(&signed.public_key, &payload, &signed.signature).map_err(|error| {
+    let refusal = |error: SignatureError| {
         let (code, field) = match error {
             SignatureError::Key => (RefusalCode::BadKey, "public_key"),
             SignatureError::Hex { what, .. } if what == "public key" => {
@@ -195,29 +196,23 @@ pub fn check(bytes: &[u8], context: &Context<'_>) -> Result<(SignedEnvelope, Che
             SignatureError::Signature => (RefusalCode::BadSignature, "signature"),
         };
         root.field(field).refuse(code, error.to_string())
-    })?;
-    if signature::author_id(&signed.public_key).as_ref() != Ok(&envelope.author) {
+    };
+    let author = signature::author_id(&signed.public_key).map_err(refusal)?;
+    let payload = parse::payload(bytes, &signed);
+    signature::verify(&signed.public_key, payload, &signed.signature).map_err(refusal)?;
+    if author != envelope.author {
         return Err(root.field("envelope").field("author").refuse(
             RefusalCode::WrongAuthor,
             "the author is not the first 16 bytes of the key's SHA-256",
         ));
     }
-    let checked = judge(envelope, &payload, context)?;
+    let checked = judge(envelope, payload, context)?;
     Ok((signed, checked))
 }
 
 /// Checks an envelope before it is signed: what [`check()`] would say of it, with the same pointers.
 pub fn check_envelope(envelope: &Envelope, context: &Context<'_>) -> Result<Checked, Refusal> {
-    judge(envelope, &payload(envelope)?, context)
-}
-
-fn payload(envelope: &Envelope) -> Result<Vec<u8>, Refusal> {
-    shape::finite(envelope)?;
-    signature::payload(envelope).map_err(|reason| {
-        Pointer::default()
-            .field("envelope")
-            .refuse(RefusalCode::NotCanonical, reason)
-    })
+    judge(envelope, &signature::payload(envelope)?, context)
 }
 
 fn judge(envelope: &Envelope, payload: &[u8], context: &Context<'_>) -> Result<Checked, Refusal> {

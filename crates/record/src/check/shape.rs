@@ -245,7 +245,7 @@ fn record(task: &TaskRecord, envelope: &Envelope, at: &Pointer) -> Result<(), Re
 }
 
 /// NaN and infinities, which a program can hold but JSON cannot.
-pub(super) fn finite(envelope: &Envelope) -> Result<(), Refusal> {
+pub(crate) fn finite(envelope: &Envelope) -> Result<(), Refusal> {
     let at = Pointer::default().field("envelope");
     let refuse = |at: Pointer| Err(at.refuse(RefusalCode::NotFinite, "expected a number"));
     let wrong = |value: &Option<f64>| value.is_some_and(|value| !value.is_finite());

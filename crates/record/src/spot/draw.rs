@@ -3,7 +3,7 @@
 use sha2::{Digest, Sha256};
 use statrs::distribution::{Binomial, DiscreteCDF, Hypergeometric};
 
-use super::{Drawn, FORGED_SHARE, HONEST_REFUSED};
+use super::{Closeness, DETECTION, Drawn, FORGED_SHARE, HONEST_REFUSED};
 use crate::check::KnownTasks;
 use crate::envelope::{Envelope, TaskRecord};
 
@@ -39,6 +39,20 @@ pub fn allowed(drawn: u32, rate: f64) -> u32 {
             .unwrap_or(drawn),
         _ => 0,
     }
+}
+
+/// Documents to draw of `population`, so that with [`DETECTION`] a run with [`FORGED_SHARE`] forged documents is found; `exact` where
+/// both sides computed on the CPU lane. Between lanes some honest documents differ and some lie too close to compare, so that more are
+/// needed; all of them if that is not enough.
+pub fn sample_size(population: u32, exact: bool, closeness: &Closeness) -> u32 {
+    if exact {
+        return documents_needed(population, FORGED_SHARE, DETECTION);
+    }
+    let rate = closeness.choices_differ;
+    let enough = |drawn: &u32| power(population, *drawn, allowed(*drawn, rate)) >= DETECTION;
+    let needed = (0..=population).find(enough).unwrap_or(population);
+    // One in four may lie too close.
+    population.min(needed.saturating_add(needed / 3))
 }
 
 /// How probably more than `allowed` of `drawn` documents are forged, of a population with [`FORGED_SHARE`] of them.

@@ -1,7 +1,7 @@
 //! Spot checks: some documents of a submission are computed again, and the answers compared.
 //!
 //! Which documents is drawn from randomness of the server after the submission is stored, so that nobody can forge around them.
-//! [`documents_needed`] says how many, [`draw`] which, [`judge`] compares the answers and [`label`] says what comparisons by several
+//! [`sample_size`] says how many, [`draw`] which, [`judge`] compares the answers and [`label`] says what comparisons by several
 //! people earn. Training on the documents cannot be found this way.
 
 mod compare;
@@ -12,14 +12,14 @@ use std::collections::BTreeSet;
 use serde::{Deserialize, Serialize};
 
 pub use compare::{Closeness, judge};
-pub use draw::{allowed, detection, documents_needed, draw, population};
+pub use draw::{allowed, detection, documents_needed, draw, population, sample_size};
 
 use crate::envelope::{LaneKind, TrustLabel};
 
 /// Share of forged documents that a spot check is to find: to gain five points, five in a hundred documents must be forged.
 pub const FORGED_SHARE: f64 = 0.05;
-/// How probably it finds them.
-pub const DETECTION: f64 = 0.95;
+/// How probably it finds them: 95 in a hundred are promised, and three more keep the promise from hanging on luck.
+pub const DETECTION: f64 = 0.98;
 /// How probably an honest run is taken for a forged one where lanes differ.
 pub const HONEST_REFUSED: f64 = 0.01;
 /// Others that must agree before a run counts as reproduced.
