@@ -15,7 +15,7 @@ pub const SCHEMA: &str = "jeoul-record/1";
 #[cfg_attr(
     feature = "typescript",
     derive(ts_rs::TS),
-    ts(export, export_to = "generated.ts")
+    ts(export_to = "generated.ts")
 )]
 pub struct SignedEnvelope {
     /// What is signed.
@@ -404,7 +404,7 @@ pub struct DocumentOutcome {
 #[cfg_attr(
     feature = "typescript",
     derive(ts_rs::TS),
-    ts(export, export_to = "generated.ts")
+    ts(export_to = "generated.ts")
 )]
 pub enum TrustLabel {
     /// The author's word: no documents, or a task that the board does not know.
@@ -426,5 +426,32 @@ impl TrustLabel {
             Self::Reproduced => "reproduced",
             Self::Verified => "verified",
         }
+    }
+}
+
+#[cfg(all(test, feature = "typescript"))]
+mod tests {
+    use ts_rs::{Config, TS};
+
+    use super::*;
+
+    #[test]
+    fn what_is_left_out_may_be_left_out_in_typescript() {
+        let types = Config::default();
+        let task = TaskRecord::decl(&types);
+        assert!(
+            task.contains("documents?: Array<DocumentOutcome>"),
+            "{task}"
+        );
+        assert!(task.contains("tokens: number"), "{task}");
+        let document = DocumentOutcome::decl(&types);
+        assert!(
+            document.contains("values?: Array<number | null>"),
+            "{document}"
+        );
+        let model = Model::decl(&types);
+        assert!(model.contains("type: ModelType"), "{model}");
+        let kind = ModelType::decl(&types);
+        assert!(kind.contains("\"rl-tuned\""), "{kind}");
     }
 }

@@ -13,7 +13,7 @@ use crate::text::TextReason;
 #[cfg_attr(
     feature = "typescript",
     derive(ts_rs::TS),
-    ts(export, export_to = "generated.ts")
+    ts(export_to = "generated.ts")
 )]
 pub struct Refusal {
     /// What kind of fault it is; stays the same between versions.

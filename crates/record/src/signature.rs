@@ -19,14 +19,12 @@ pub enum SignatureError {
     /// A key that is none.
     #[error("the public key is no point of the curve, or one that fits any message")]
     Key,
-    /// A key or signature that is not written as hexadecimal digits.
-    #[error("the {what} is not {digits} lowercase hexadecimal digits")]
-    Hex {
-        /// Which of the two.
-        what: &'static str,
-        /// Digits that it must have.
-        digits: usize,
-    },
+    /// A key that is not written as it must be.
+    #[error("the public key is not 64 lowercase hexadecimal digits")]
+    PublicKeyHex,
+    /// A signature that is not written as it must be.
+    #[error("the signature is not 128 lowercase hexadecimal digits")]
+    SignatureHex,
     /// Another key's, or over other bytes.
     #[error("the signature is not the key's over these bytes")]
     Signature,
@@ -92,10 +90,7 @@ fn author_of(public_key: &[u8; 32]) -> String {
 }
 
 fn key_bytes(public_key: &str) -> Result<[u8; 32], SignatureError> {
-    from_hex(public_key).ok_or(SignatureError::Hex {
-        what: "public key",
-        digits: 64,
-    })
+    from_hex(public_key).ok_or(SignatureError::PublicKeyHex)
 }
 
 /// Whether a signature is the key's over some bytes. Keys of small order and signatures that could be written otherwise are refused.
@@ -104,10 +99,7 @@ pub fn verify(public_key: &str, bytes: &[u8], signature: &str) -> Result<(), Sig
     if key.is_weak() {
         return Err(SignatureError::Key);
     }
-    let signature = from_hex(signature).ok_or(SignatureError::Hex {
-        what: "signature",
-        digits: 128,
-    })?;
+    let signature = from_hex(signature).ok_or(SignatureError::SignatureHex)?;
     key.verify_strict(bytes, &Signature::from_bytes(&signature))
         .map_err(|_| SignatureError::Signature)
 }

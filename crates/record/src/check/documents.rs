@@ -240,7 +240,7 @@ impl Place<'_> {
         let most = u64::from(repeats.max(1)) * u64::from(self.envelope.settings.max_length);
         self.tokens(1, most)?;
         if self.record.level == PrivacyLevel::Outcomes {
-            return Ok(self.from_values());
+            return Ok(self.result_of_values());
         }
         self.texts(Some(repeats as usize))?;
         let texts = self.outcome.texts.clone();
@@ -258,7 +258,7 @@ impl Place<'_> {
     }
 
     /// A result that holds what the author says the document counts.
-    fn from_values(&self) -> DocumentResult {
+    fn result_of_values(&self) -> DocumentResult {
         let values = self.record.metrics.iter().zip(&self.outcome.values);
         let metric = |(metric, value): (&crate::envelope::ClaimedMetric, &Option<f64>)| {
             value.map(|value| DocumentMetric {

@@ -127,7 +127,7 @@ pub struct Checked {
 #[cfg_attr(
     feature = "typescript",
     derive(ts_rs::TS),
-    ts(export, export_to = "generated.ts")
+    ts(export_to = "generated.ts")
 )]
 pub struct CheckedTask {
     /// Name.
@@ -189,10 +189,8 @@ pub fn check(bytes: &[u8], context: &Context<'_>) -> Result<(SignedEnvelope, Che
     let refusal = |error: SignatureError| {
         let (code, field) = match error {
             SignatureError::Key => (RefusalCode::BadKey, "public_key"),
-            SignatureError::Hex { what, .. } if what == "public key" => {
-                (RefusalCode::BadHex, "public_key")
-            }
-            SignatureError::Hex { .. } => (RefusalCode::BadHex, "signature"),
+            SignatureError::PublicKeyHex => (RefusalCode::BadHex, "public_key"),
+            SignatureError::SignatureHex => (RefusalCode::BadHex, "signature"),
             SignatureError::Signature => (RefusalCode::BadSignature, "signature"),
         };
         root.field(field).refuse(code, error.to_string())

@@ -30,7 +30,7 @@ pub const OTHERS_NEEDED: usize = 2;
 #[cfg_attr(
     feature = "typescript",
     derive(ts_rs::TS),
-    ts(export, export_to = "generated.ts")
+    ts(export_to = "generated.ts")
 )]
 pub struct Drawn {
     /// Index into [`crate::Envelope::tasks`].
@@ -61,7 +61,7 @@ pub enum Verdict {
 #[cfg_attr(
     feature = "typescript",
     derive(ts_rs::TS),
-    ts(export, export_to = "generated.ts")
+    ts(export_to = "generated.ts", rename = "SpotComparison")
 )]
 pub struct Comparison {
     /// What it says.
