@@ -74,9 +74,6 @@ pub enum VerifyError {
     Store(#[from] StoreError),
 }
 
-/// Documents drawn where lanes differ: with 5 of 200 allowed to differ, 5 % of forged ones are still found with 95 %.
-const DRAWN_ACROSS_LANES: u32 = 200;
-
 impl Board {
     /// Has a sample of a run computed again by `rerun` and gives the run the label that it then earns.
     pub async fn verify(&self, id: &str, rerun: &dyn Rerun) -> Result<Comparison, VerifyError> {
@@ -140,11 +137,8 @@ impl Board {
         }
         let seed: [u8; 32] = secret::random();
         let many = u32::try_from(population.len()).unwrap_or(u32::MAX);
-        let needed = spot::documents_needed(many, spot::FORGED_SHARE, spot::DETECTION);
-        let count = match envelope.lane.kind {
-            LaneKind::Cpu => needed,
-            LaneKind::Gpu | LaneKind::Reference => needed.max(DRAWN_ACROSS_LANES),
-        };
+        let exact = envelope.lane.kind == LaneKind::Cpu;
+        let count = spot::sample_size(many, exact, &Closeness::default());
         let drawn = spot::draw(&seed, &row.id, &population, count);
         let check = Check {
             id: secret::name(),

@@ -136,7 +136,8 @@ fn a_board_and_its_copy_on_the_other_engine_have_one_hash() {
 #[test]
 fn nothing_of_a_changed_or_cut_file_stays() {
     on_each_engine(async |database| {
-        let mut server = Server::with(config(&Database::sqlite().url())).await;
+        let own = Database::sqlite();
+        let mut server = Server::start(&own).await;
         filled(&mut server).await;
         let (file, _) = export(&server.board).await;
         let copy = Board::open(config(&database.url())).await.unwrap();
