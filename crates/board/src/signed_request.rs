@@ -94,7 +94,7 @@ pub(crate) fn signer(
     )
     .map_err(|error| {
         let code = match error {
-            SignatureError::Hex { .. } => "bad-signature-header",
+            SignatureError::PublicKeyHex | SignatureError::SignatureHex => "bad-signature-header",
             SignatureError::Key => "bad-key",
             SignatureError::Signature => "bad-signature",
         };

@@ -35,11 +35,7 @@ async fn check(server: &Server, person: &Person, id: &str, run: &Run, forged: bo
         .iter()
         .map(|one| one["doc_id"].as_u64().unwrap());
     let mut again: Vec<DocumentOutcome> = ids.map(|id| documents[id as usize].clone()).collect();
-    assert_eq!(
-        again.len(),
-        51,
-        "of 200 documents, 51 find 5 % of forged ones with 95 %"
-    );
+    assert_eq!(again.len(), drawn_of_200());
     if forged {
         again[0].loglikelihoods[0] -= 1e-9;
     }
