@@ -130,7 +130,7 @@ impl fmt::Debug for Config {
 
 fn system_clock() -> i64 {
     let since = SystemTime::now().duration_since(UNIX_EPOCH);
-    since.map_or(0, |since| millis(since))
+    since.map_or(0, millis)
 }
 
 /// Whole milliseconds.

@@ -66,11 +66,14 @@ pub(crate) struct OpenRun {
     pub at_ms: i64,
 }
 
+/// Open runs by author and name.
+type Runs = HashMap<(String, String), OpenRun>;
+
 /// The channels, and the open runs of rooms.
 #[derive(Default)]
 pub(crate) struct Events {
     boards: Mutex<HashMap<String, broadcast::Sender<Event>>>,
-    runs: Mutex<HashMap<String, HashMap<(String, String), OpenRun>>>,
+    rooms: Mutex<HashMap<String, Runs>>,
 }
 
 impl Events {
@@ -97,7 +100,7 @@ impl Events {
     /// Keeps the last news of a run and tells the room; `false` if the room shows as many as it can.
     pub(crate) fn run(&self, room: &str, run: OpenRun) -> bool {
         {
-            let mut rooms = held(&self.runs);
+            let mut rooms = held(&self.rooms);
             let runs = rooms.entry(room.to_owned()).or_default();
             runs.retain(|_, other| run.at_ms - other.at_ms < RUN_MS);
             let name = (run.author.clone(), run.run.clone());
@@ -112,7 +115,7 @@ impl Events {
 
     /// The open runs of a room, by author and name.
     pub(crate) fn runs(&self, room: &str, now_ms: i64) -> Vec<OpenRun> {
-        let rooms = held(&self.runs);
+        let rooms = held(&self.rooms);
         let runs = rooms.get(room).into_iter().flat_map(HashMap::values);
         let mut runs: Vec<OpenRun> = runs
             .filter(|run| now_ms - run.at_ms < RUN_MS)
@@ -124,7 +127,7 @@ impl Events {
 
     /// Forgets rooms without news.
     pub(crate) fn forget(&self, now_ms: i64) {
-        held(&self.runs).retain(|_, runs| {
+        held(&self.rooms).retain(|_, runs| {
             runs.retain(|_, run| now_ms - run.at_ms < RUN_MS);
             !runs.is_empty()
         });

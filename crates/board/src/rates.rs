@@ -128,10 +128,12 @@ mod tests {
 
     #[test]
     fn each_key_has_a_burst_of_its_own() {
-        let mut limits = Limits::default();
-        limits.posts = Rate {
-            per_minute: 1,
-            burst: 2,
+        let limits = Limits {
+            posts: Rate {
+                per_minute: 1,
+                burst: 2,
+            },
+            ..Limits::default()
         };
         let rates = Rates::new(&limits, 0);
         assert_eq!(rates.count(Kind::Post, "a"), Ok(()));

@@ -50,6 +50,9 @@ CREATE TABLE submissions (
 );
 CREATE INDEX submissions_average ON submissions (board, COALESCE(average, -1e300) DESC, id DESC);
 CREATE INDEX submissions_stored ON submissions (board, stored_ms DESC, id DESC);
+CREATE INDEX submissions_name ON submissions (board, model_name DESC, id DESC);
+-- For counting what a table shows without reading its rows.
+CREATE INDEX submissions_shown ON submissions (board, hidden, deleted_ms);
 CREATE INDEX submissions_model ON submissions (model_hash, stored_ms);
 CREATE INDEX submissions_author ON submissions (author, board, model_hash, stored_ms);
 CREATE INDEX submissions_deleted ON submissions (deleted_ms) WHERE deleted_ms IS NOT NULL;

@@ -81,7 +81,7 @@ pub(crate) struct Checks {
 #[serde(deny_unknown_fields)]
 pub(crate) struct Answers {
     /// Where they were computed: `cpu`, `gpu` or `reference`.
-    #[schema(value_type = String)]
+    #[schema(value_type = String, pattern = "^(cpu|gpu|reference)$")]
     lane: LaneKind,
     /// The outcomes, in the order of the draw.
     #[schema(value_type = Vec<Object>)]

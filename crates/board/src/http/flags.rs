@@ -25,7 +25,7 @@ const LINK_MAX: usize = 500;
 /// What is wrong with a run.
 #[derive(Clone, Copy, Debug, Deserialize, Serialize, utoipa::ToSchema)]
 #[serde(rename_all = "kebab-case")]
-enum Reason {
+pub(crate) enum Reason {
     /// The model was trained on the test documents.
     Contamination,
     /// The scores are not the model's.
@@ -45,9 +45,9 @@ enum Reason {
 #[serde(deny_unknown_fields)]
 pub(crate) struct Flagging {
     /// What kind of objection it is.
-    #[schema(value_type = String)]
     reason: Reason,
     /// Where it is argued: an `https://` address.
+    #[schema(pattern = "^https://.", max_length = 500)]
     link: String,
     /// A sentence or two.
     note: String,

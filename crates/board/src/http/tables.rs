@@ -31,12 +31,16 @@ const RUNS_MAX: i64 = 1_000;
 #[into_params(parameter_in = Query)]
 pub(crate) struct Asked {
     /// `average` (the default), `stored`, `model`, `parameters`, `trust` or `task:NAME`.
+    #[param(pattern = "^(average|stored|model|parameters|trust|task:.+)$")]
     sort: Option<String>,
     /// `desc` (the default) or `asc`.
+    #[param(pattern = "^(asc|desc)$")]
     order: Option<String>,
     /// Rows of a page, 1 to 1000.
+    #[param(minimum = 1, maximum = 1000)]
     limit: Option<i64>,
     /// `next` of the page before.
+    #[param(pattern = "^([0-9a-f]{2})+$")]
     after: Option<String>,
     /// Names of tasks, with commas; only rows with all of them, and the average over them.
     tasks: Option<String>,
@@ -65,6 +69,7 @@ pub(crate) struct Asked {
     /// Whether the model is on the hub.
     on_hub: Option<bool>,
     /// Lowest trust label.
+    #[param(pattern = "^(self-reported|consistent|reproduced|verified)$")]
     trust: Option<String>,
     /// Fewest weights.
     parameters_min: Option<i64>,

@@ -239,12 +239,13 @@ impl TableQuery {
         };
         if let Some(cursor) = &self.after {
             let value = self.cursor_value(cursor)?;
+            // The first half is what an index can begin at.
+            sql.and(key, &format!("{beyond}="), value.clone());
             sql.push(&format!(" AND ({key} {beyond} "));
-            sql.bind(value.clone());
-            sql.push(&format!(" OR ({key} = "));
             sql.bind(value);
-            sql.and("submissions.id", beyond, Field::Text(cursor.id.clone()));
-            sql.push("))");
+            sql.push(&format!(" OR submissions.id {beyond} "));
+            sql.bind(Field::Text(cursor.id.clone()));
+            sql.push(")");
         }
         sql.push(&format!(
             " ORDER BY {key} {order}, submissions.id {order} LIMIT "

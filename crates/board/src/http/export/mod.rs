@@ -34,9 +34,9 @@ const STEP: i64 = 1_000;
 const TASK_COLUMNS_MAX: i64 = 500;
 
 /// A kind of file.
-#[derive(Clone, Copy, Debug, Deserialize)]
+#[derive(Clone, Copy, Debug, Deserialize, utoipa::ToSchema)]
 #[serde(rename_all = "lowercase")]
-enum Format {
+pub(crate) enum Format {
     Csv,
     Jsonl,
     Parquet,
@@ -51,7 +51,7 @@ pub(crate) struct Wanted {
 
 /// A table as a file, sorted by time, newest first. In CSV a cell that a spreadsheet would compute begins with `'`.
 #[utoipa::path(get, path = "/api/boards/{board}/export", tag = "tables",
-    params(("board" = String, Path), ("format" = String, Query, description = "csv, jsonl or parquet")),
+    params(("board" = String, Path), ("format" = Format, Query, description = "kind of file")),
     responses((status = 200, description = "the file", content_type = "application/octet-stream"),
         (status = "4XX", body = Problem, content_type = "application/problem+json")))]
 pub(crate) async fn export(
