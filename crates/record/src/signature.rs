@@ -50,7 +50,8 @@ impl Key {
         author_of(self.0.verifying_key().as_bytes())
     }
 
-    /// The signature over some bytes: 128 hexadecimal digits.
+    /// The signature over some bytes: 128 hexadecimal digits. The bytes must say what they are for, as an envelope's `schema` does: who
+    /// signs a request to delete must not have signed anything else with it.
     pub fn sign(&self, bytes: &[u8]) -> String {
         hex(&self.0.sign(bytes).to_bytes())
     }
