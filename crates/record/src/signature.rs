@@ -109,7 +109,7 @@ pub fn verify(public_key: &str, bytes: &[u8], signature: &str) -> Result<(), Sig
 mod tests {
     use super::*;
 
-    /// RFC 8032, 7.1, tests 1 to 3: secret, public key, message, signature; then the author (SHA-256 by Node 18).
+    /// RFC 8032, 7.1, tests 1 to 3: secret, public key, message, signature; then the author (SHA-256 by Node 20).
     const VECTORS: [[&str; 5]; 3] = [
         [
             "9d61b19deffd5a60ba844af492ec2cc44449c5697b326919703bac031cae7f60",
