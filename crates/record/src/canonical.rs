@@ -76,7 +76,7 @@ mod tests {
 
     #[test]
     fn numbers_are_those_of_the_rfc() {
-        // RFC 8785, appendix B; Node 18's JSON.stringify says the same.
+        // RFC 8785, appendix B; Node 20's JSON.stringify says the same.
         for (bits, text) in [
             (0x0000_0000_0000_0000, "0"),
             (0x8000_0000_0000_0000, "0"),

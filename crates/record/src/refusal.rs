@@ -150,6 +150,8 @@ codes! {
     ImpossibleSpeed = "impossible-speed",
     /// A time with more than two significant digits.
     TimeTooPrecise = "time-too-precise",
+    /// More metrics of one task than [`crate::check::METRICS_MAX`].
+    TooManyMetrics = "too-many-metrics",
     /// A metric that the task does not have.
     UnknownMetric = "unknown-metric",
     /// A metric of the task that is not there.

@@ -50,7 +50,8 @@ impl Key {
         author_of(self.0.verifying_key().as_bytes())
     }
 
-    /// The signature over some bytes: 128 hexadecimal digits.
+    /// The signature over some bytes: 128 hexadecimal digits. The bytes must say what they are for, as an envelope's `schema` does: who
+    /// signs a request to delete must not have signed anything else with it.
     pub fn sign(&self, bytes: &[u8]) -> String {
         hex(&self.0.sign(bytes).to_bytes())
     }
@@ -108,7 +109,7 @@ pub fn verify(public_key: &str, bytes: &[u8], signature: &str) -> Result<(), Sig
 mod tests {
     use super::*;
 
-    /// RFC 8032, 7.1, tests 1 to 3: secret, public key, message, signature; then the author (SHA-256 by Node 18).
+    /// RFC 8032, 7.1, tests 1 to 3: secret, public key, message, signature; then the author (SHA-256 by Node 20).
     const VECTORS: [[&str; 5]; 3] = [
         [
             "9d61b19deffd5a60ba844af492ec2cc44449c5697b326919703bac031cae7f60",

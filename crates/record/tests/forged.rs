@@ -213,6 +213,13 @@ const FORGERIES: &[Forgery] = &[
         "/envelope/tasks/0/metrics",
     ),
     (
+        "more metrics than are taken",
+        "scores",
+        |e| task(e, 0)["metrics"] = vec![json!({"name": "acc", "filter": "none"}); 101].into(),
+        "too-many-metrics",
+        "/envelope/tasks/0/metrics",
+    ),
+    (
         "one metric twice",
         "outputs",
         |e| again(task(e, 0), "metrics", |_| {}),

@@ -189,3 +189,10 @@ fn a_browser_signs_the_same_bytes() {
     let sealed = jeoul_record::signature::seal(full.clone(), key().public_key(), signature);
     assert_eq!(sealed, key().seal(full).unwrap());
 }
+
+#[test]
+fn a_server_can_share_its_tasks_between_threads() {
+    fn shared<T: Send + Sync>() {}
+    shared::<TaskSet>();
+    shared::<jeoul_record::Context<'static>>();
+}

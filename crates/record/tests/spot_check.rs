@@ -15,7 +15,7 @@ use jeoul_record::spot::{
     population, sample_size,
 };
 use jeoul_record::{Envelope, PrivacyLevel};
-use support::{context, envelope, honest, tasks};
+use support::{ROLLING, WRITES, bundled_task, context, envelope, honest, own_task, tasks};
 
 /// Documents of the task.
 const COUNT: u32 = 300;
@@ -288,4 +288,42 @@ fn choices_within_the_margin_are_not_compared() {
         &closeness,
     );
     assert_eq!((comparison.too_close, comparison.compared), (1, 0));
+}
+
+#[test]
+fn between_lanes_sums_may_move_a_little_and_values_not() {
+    let all = [own_task(ROLLING), own_task(WRITES), bundled_task("gsm8k")];
+    let mut full = honest(&all);
+    full.lane.kind = LaneKind::Reference;
+    let set: TaskSet = all.into_iter().collect();
+    let closeness = Closeness::default();
+    let differs = |task: u32, change: &dyn Fn(&mut DocumentOutcome)| {
+        let drawn = [Drawn { task, doc_id: 1 }];
+        let mut again = full.tasks[task as usize].documents[1].clone();
+        change(&mut again);
+        let lane = LaneKind::Cpu;
+        let comparison = judge(&full, &set, 12, &drawn, lane, &[again], &closeness);
+        assert_eq!(comparison.compared, 1);
+        !comparison.differing.is_empty()
+    };
+    let moved = |share: f64| {
+        move |again: &mut DocumentOutcome| {
+            let most = Closeness::default().token_nats * f64::from(again.tokens);
+            again.loglikelihoods[0] -= share * most;
+        }
+    };
+    let other_value = |again: &mut DocumentOutcome| {
+        again.values[0] = again.values[0].map(|value| 1.0 - value);
+    };
+    let (rolling, writes, gsm8k) = (0, 1, 2);
+    assert!(!differs(rolling, &|_| {}));
+    assert!(!differs(rolling, &moved(0.9)));
+    assert!(differs(rolling, &moved(1.1)));
+    assert!(differs(rolling, &|again| again.loglikelihoods[0] = f64::NAN));
+    assert!(differs(rolling, &|again| again.tokens += 1));
+    assert!(differs(rolling, &|again| again.loglikelihoods.clear()));
+    for generation in [writes, gsm8k] {
+        assert!(!differs(generation, &|again| again.texts[0].push('.')));
+        assert!(differs(generation, &other_value));
+    }
 }

@@ -33,6 +33,8 @@ pub const DEPTH_MAX: usize = 16;
 pub const TASKS_MAX: usize = 100;
 /// Most documents of all tasks together: MMLU has 14,042, HellaSwag 10,042.
 pub const DOCUMENTS_MAX: usize = 20_000;
+/// Most metrics of one task, under all its filters: the harness's tasks have up to eleven. Each is compared with all others.
+pub const METRICS_MAX: usize = 100;
 /// Most seconds between [`Envelope::created`] and [`Context::now`], before and after: clocks that are set by hand are off by minutes.
 pub const TIME_WINDOW_S: i64 = 600;
 /// Largest count or seed: what a JSON number holds in every language.
@@ -44,7 +46,9 @@ pub const TOLERANCE: f64 = 1e-9;
 pub const OPERATIONS_PER_SECOND_MAX: f64 = 1e18;
 
 /// Tasks that a board knows.
-pub trait KnownTasks {
+///
+/// Shared between threads: a server checks many posts at once.
+pub trait KnownTasks: Sync {
     /// The task with this name whose [`Task::content_hash`] is `hash`.
     fn task(&self, name: &str, hash: &str) -> Option<&Task>;
 }
@@ -110,11 +114,17 @@ pub struct Context<'a> {
 }
 
 /// A submission that holds.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(
+    feature = "typescript",
+    derive(ts_rs::TS),
+    ts(export_to = "generated.ts")
+)]
 pub struct Checked {
     /// Idempotency key: SHA-256 of the signed bytes, 64 hexadecimal digits.
     pub key: String,
     /// When it says it was made, in seconds since 1970, UTC.
+    #[cfg_attr(feature = "typescript", ts(type = "number"))]
     pub created: i64,
     /// Lowest label of its tasks.
     pub label: TrustLabel,

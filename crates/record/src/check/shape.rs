@@ -3,7 +3,8 @@
 use jiff::Timestamp;
 
 use super::{
-    Context, DOCUMENTS_MAX, INTEGER_MAX, OPERATIONS_PER_SECOND_MAX, TASKS_MAX, TIME_WINDOW_S,
+    Context, DOCUMENTS_MAX, INTEGER_MAX, METRICS_MAX, OPERATIONS_PER_SECOND_MAX, TASKS_MAX,
+    TIME_WINDOW_S,
 };
 use crate::canonical::from_hex;
 use crate::envelope::{
@@ -205,6 +206,13 @@ fn record(task: &TaskRecord, envelope: &Envelope, at: &Pointer) -> Result<(), Re
         return Err(at.refuse(RefusalCode::ImpossibleSpeed, detail));
     }
     let metrics = at.field("metrics");
+    if task.metrics.len() > METRICS_MAX {
+        let detail = format!(
+            "{} metrics; at most {METRICS_MAX} are taken",
+            task.metrics.len()
+        );
+        return Err(metrics.refuse(RefusalCode::TooManyMetrics, detail));
+    }
     for (index, metric) in task.metrics.iter().enumerate() {
         let at = metrics.item(index);
         text(&metric.name, Kind::Name, &at, "name")?;
