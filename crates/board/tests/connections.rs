@@ -130,7 +130,13 @@ fn every_answer_carries_the_security_headers_and_the_page_is_beside_the_board() 
         ));
         std::fs::create_dir_all(folder.join("models")).unwrap();
         std::fs::write(folder.join("index.html"), "<!doctype html>").unwrap();
-        std::fs::write(folder.join("models/a.gguf"), "0123456789").unwrap();
+        std::fs::write(folder.join("models/a.gguf"), "0123456789".repeat(100)).unwrap();
+        std::fs::create_dir_all(folder.join("assets")).unwrap();
+        std::fs::write(
+            folder.join("assets/a-1b2c.js"),
+            "export const a = 1;".repeat(100),
+        )
+        .unwrap();
         let mut config = config(&database.url());
         config.folders = vec![
             Folder {
@@ -162,9 +168,31 @@ fn every_answer_carries_the_security_headers_and_the_page_is_beside_the_board() 
                 "{path}"
             );
         }
+        let asset = server.client.get("/assets/a-1b2c.js").await.expect(200);
+        assert_eq!(
+            asset.headers["cache-control"],
+            "public, max-age=31536000, immutable"
+        );
+        let packed = [("accept-encoding", "gzip")];
+        for (path, encoding) in [
+            ("/assets/a-1b2c.js", true),
+            ("/api/openapi.json", true),
+            ("/weights/a.gguf", false),
+        ] {
+            let answer = server
+                .client
+                .send("GET", path, &packed, "")
+                .await
+                .expect(200);
+            assert_eq!(
+                answer.headers.contains_key("content-encoding"),
+                encoding,
+                "{path}"
+            );
+        }
         let part = server
             .client
-            .send("GET", "/weights/a.gguf", &[("range", "bytes=4-")], "")
+            .send("GET", "/weights/a.gguf", &[("range", "bytes=4-9")], "")
             .await
             .expect(206);
         assert_eq!(&part.body[..], b"456789");

@@ -134,6 +134,31 @@ fn a_board_and_its_copy_on_the_other_engine_have_one_hash() {
 }
 
 #[test]
+fn a_board_moves_to_the_other_engine_and_back() {
+    on_each_engine(async |database| {
+        let mut server = Server::start(database).await;
+        filled(&mut server).await;
+        let (_, hash) = export(&server.board).await;
+        let there = Database::postgres().unwrap_or_else(Database::sqlite);
+        let (there_board, back) = (
+            Board::open(config(&there.url())).await.unwrap(),
+            Database::sqlite(),
+        );
+        let back_board = Board::open(config(&back.url())).await.unwrap();
+        assert_eq!(server.board.migrate(&there_board).await.unwrap().hash, hash);
+        assert_eq!(there_board.migrate(&back_board).await.unwrap().hash, hash);
+        let full = server.board.migrate(&back_board).await;
+        assert!(
+            matches!(full, Err(TransferError::NotEmpty { .. })),
+            "{full:?}"
+        );
+        there_board.close().await;
+        back_board.close().await;
+        server.stop().await;
+    });
+}
+
+#[test]
 fn nothing_of_a_changed_or_cut_file_stays() {
     on_each_engine(async |database| {
         let own = Database::sqlite();

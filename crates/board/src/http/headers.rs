@@ -60,7 +60,8 @@ pub(crate) async fn bounded(State(board): State<Board>, request: Request, next: 
     let method = request.method().to_string();
     let route = request.extensions().get::<MatchedPath>();
     let route = route.map_or("file", MatchedPath::as_str).to_owned();
-    let response = match board.inner.in_flight.try_acquire() {
+    let file = request.uri().path().to_owned();
+    let mut response = match board.inner.in_flight.try_acquire() {
         Err(_) => Problem::new(
             StatusCode::SERVICE_UNAVAILABLE,
             "busy",
@@ -81,6 +82,11 @@ pub(crate) async fn bounded(State(board): State<Board>, request: Request, next: 
             .into_response(),
         },
     };
+    if file.starts_with("/assets/") && response.status().is_success() {
+        // Built files carry a hash in their name.
+        let forever = HeaderValue::from_static("public, max-age=31536000, immutable");
+        response.headers_mut().insert(CACHE_CONTROL, forever);
+    }
     let code = response
         .extensions()
         .get::<Code>()

@@ -22,6 +22,8 @@ use axum::http::StatusCode;
 use axum::middleware::{from_fn_with_state, map_response};
 use axum::response::IntoResponse;
 use axum::routing::{delete, get, post, put};
+use tower_http::compression::CompressionLayer;
+use tower_http::compression::predicate::{DefaultPredicate, NotForContentType, Predicate};
 use tower_http::services::ServeDir;
 
 use crate::board::Board;
@@ -106,7 +108,11 @@ pub(crate) fn router(board: Board) -> Router {
         Some(folder) => router.fallback_service(ServeDir::new(&folder.path)),
         None => router.fallback(async || Problem::not_found().into_response()),
     };
+    // Checkpoints do not shrink, and a part of one must be a part of the file; events must not wait in a buffer.
+    let compressed =
+        DefaultPredicate::new().and(NotForContentType::const_new("application/octet-stream"));
     router
+        .layer(CompressionLayer::new().compress_when(compressed))
         .layer(map_response(headers::secure))
         .layer(from_fn_with_state(board.clone(), headers::bounded))
         .with_state(board)

@@ -19,6 +19,9 @@ use crate::store::StoreError;
 
 /// First line of a file.
 const HEAD: &str = r#"{"format":"jeoul-board/1"}"#;
+/// Bytes between a board and its copy while one is made.
+const PIPE_BYTES: usize = 1 << 16;
+
 /// A board could not be written to a file or read from one.
 #[derive(Debug, Error)]
 pub enum TransferError {
@@ -118,6 +121,31 @@ impl Board {
         let read = self::read(file, &mut transaction).await?;
         transaction.commit().await?;
         Ok(read)
+    }
+}
+
+impl Board {
+    /// Copies this board into `to`, which must be empty, and compares the hashes of both: from SQLite to PostgreSQL, or back.
+    pub async fn migrate(&self, to: &Board) -> Result<Transferred, TransferError> {
+        let (mut sink, source) = tokio::io::duplex(PIPE_BYTES);
+        let write = async {
+            let written = self.export(&mut sink).await;
+            // The reader then sees the end, also if it came too early.
+            drop(sink);
+            written
+        };
+        let mut source = tokio::io::BufReader::new(source);
+        let (written, read) = tokio::join!(write, to.import(&mut source));
+        // What is wrong with the copy is told first: once it stops reading, nothing more can be written.
+        let (read, written) = (read?, written?);
+        let copy = to.export(&mut tokio::io::sink()).await?;
+        if copy != written || read != written {
+            return Err(TransferError::Hash {
+                found: copy.hash,
+                stated: written.hash,
+            });
+        }
+        Ok(copy)
     }
 }
 
