@@ -1,21 +1,20 @@
 //! The accept loop: timeouts, a bound on connections, and an end that lets answers finish.
 //!
 //! `axum::serve` sets no timer, so that hyper's header timeout never fires and half-sent requests stay for ever. Here a head must
-//! be whole within ten seconds. When all places are taken the oldest connection that has not yet sent a whole head gives up
-//! its own: somebody who opens two thousand and sends nothing keeps nobody out.
+//! be whole within ten seconds. When all places are taken the oldest connection whose request has not come in whole gives up
+//! its own: somebody who opens two thousand and sends little or nothing keeps nobody out.
 
 use std::collections::BTreeMap;
 use std::convert::Infallible;
 use std::io;
 use std::net::{IpAddr, SocketAddr};
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
 use axum::Router;
 use axum::body::Body;
 use axum::extract::Request;
-use hyper::body::Incoming;
+use hyper::body::{Body as _, Incoming};
 use hyper::server::conn::http1;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::server::graceful::GracefulShutdown;
@@ -38,8 +37,8 @@ const PAUSE: Duration = Duration::from_millis(100);
 /// How often old things are swept away.
 const SWEEP: Duration = Duration::from_secs(60);
 
-/// A connection that has sent no whole head yet.
-type Newcomers = Mutex<BTreeMap<u64, Arc<Notify>>>;
+/// Connections whose request has not come in whole, by age.
+type Unheard = Mutex<BTreeMap<u64, Arc<Notify>>>;
 
 impl Board {
     /// Serves the board on `listener` until `end` is over; then takes no more connections, lets what runs finish, and closes.
@@ -58,7 +57,7 @@ impl Board {
     async fn accept(&self, listener: TcpListener, end: impl Future<Output = ()>) {
         let router = http::router(self.clone());
         let places = Arc::new(Semaphore::new(CONNECTIONS_MAX));
-        let newcomers: Arc<Newcomers> = Arc::default();
+        let unheard: Arc<Unheard> = Arc::default();
         let graceful = GracefulShutdown::new();
         let (ended, ending) = watch::channel(false);
         let mut number = 0u64;
@@ -77,13 +76,13 @@ impl Board {
             };
             let place = tokio::select! {
                 () = &mut end => break,
-                place = self.place(&places, &newcomers) => place,
+                place = self.place(&places, &unheard) => place,
             };
             number += 1;
             let connection = Connection {
                 board: self.clone(),
                 router: router.clone(),
-                newcomers: Arc::clone(&newcomers),
+                unheard: Arc::clone(&unheard),
                 number,
                 ending: ending.clone(),
                 _place: place,
@@ -101,13 +100,13 @@ impl Board {
         }
     }
 
-    /// A place for one more connection; if all are taken, the oldest newcomer's.
-    async fn place(&self, places: &Arc<Semaphore>, newcomers: &Newcomers) -> OwnedSemaphorePermit {
+    /// A place for one more connection; if all are taken, the oldest unheard one's.
+    async fn place(&self, places: &Arc<Semaphore>, unheard: &Unheard) -> OwnedSemaphorePermit {
         loop {
             if let Ok(place) = Arc::clone(places).try_acquire_owned() {
                 return place;
             }
-            if let Some((_, oldest)) = held(newcomers).pop_first() {
+            if let Some((_, oldest)) = held(unheard).pop_first() {
                 oldest.notify_one();
                 self.inner.metrics.evicted.inc();
             }
@@ -124,7 +123,7 @@ impl Board {
 struct Connection {
     board: Board,
     router: Router,
-    newcomers: Arc<Newcomers>,
+    unheard: Arc<Unheard>,
     number: u64,
     ending: watch::Receiver<bool>,
     _place: OwnedSemaphorePermit,
@@ -138,17 +137,29 @@ impl Connection {
         watcher: hyper_util::server::graceful::Watcher,
     ) {
         let go = Arc::new(Notify::new());
-        held(&self.newcomers).insert(self.number, Arc::clone(&go));
+        held(&self.unheard).insert(self.number, Arc::clone(&go));
         let metrics = &self.board.inner.metrics;
         metrics.connections.inc();
         // Small answers go out at once.
         let _ = stream.set_nodelay(true);
-        let heard = AtomicBool::new(false);
+        let arrival = Arrival {
+            unheard: Arc::clone(&self.unheard),
+            number: self.number,
+        };
         let service = hyper::service::service_fn(|request: hyper::Request<Incoming>| {
-            if !heard.swap(true, Ordering::Relaxed) {
-                held(&self.newcomers).remove(&self.number);
+            if request.body().is_end_stream() {
+                arrival.arrived();
+            } else {
+                held(&self.unheard).insert(self.number, Arc::clone(&go));
             }
-            answer(self.router.clone(), request, peer.ip(), self.ending.clone())
+            let request = request.map(Body::new);
+            answer(
+                self.router.clone(),
+                request,
+                peer.ip(),
+                self.ending.clone(),
+                arrival.clone(),
+            )
         });
         let connection = http1::Builder::new()
             .timer(TokioTimer::new())
@@ -161,21 +172,36 @@ impl Connection {
             },
             () = go.notified() => {}
         }
-        held(&self.newcomers).remove(&self.number);
+        held(&self.unheard).remove(&self.number);
         metrics.connections.dec();
     }
 }
 
 async fn answer(
     mut router: Router,
-    request: hyper::Request<Incoming>,
+    mut request: Request,
     peer: IpAddr,
     ending: watch::Receiver<bool>,
+    arrival: Arrival,
 ) -> Result<axum::response::Response, Infallible> {
-    let mut request: Request = request.map(Body::new);
     request.extensions_mut().insert(Peer(peer));
     request.extensions_mut().insert(Ending(ending));
+    request.extensions_mut().insert(arrival);
     router.call(request).await
+}
+
+/// Told once a request has come in whole.
+#[derive(Clone)]
+pub(crate) struct Arrival {
+    unheard: Arc<Unheard>,
+    number: u64,
+}
+
+impl Arrival {
+    /// The connection no longer gives up its place.
+    pub(crate) fn arrived(&self) {
+        held(&self.unheard).remove(&self.number);
+    }
 }
 
 /// Turns true when the server ends.
@@ -192,9 +218,9 @@ async fn sweep(board: Board) {
     }
 }
 
-fn held(newcomers: &Newcomers) -> MutexGuard<'_, BTreeMap<u64, Arc<Notify>>> {
+fn held(unheard: &Unheard) -> MutexGuard<'_, BTreeMap<u64, Arc<Notify>>> {
     // Nothing panics while it is held.
-    newcomers
+    unheard
         .lock()
         .unwrap_or_else(|poisoned| poisoned.into_inner())
 }

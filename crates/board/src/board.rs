@@ -8,6 +8,7 @@ use tokio::sync::Semaphore;
 
 use crate::config::{Config, millis};
 use crate::events::Events;
+use crate::http::caller::LARGE_BODIES_MIB;
 use crate::metrics::Metrics;
 use crate::rates::Rates;
 use crate::secret::{self, TokenKind};
@@ -30,6 +31,8 @@ pub(crate) struct Inner {
     pub(crate) metrics: Metrics,
     /// Requests that may be worked on at once.
     pub(crate) in_flight: Semaphore,
+    /// MiB of large bodies that may be in memory at once.
+    pub(crate) large_bodies: Semaphore,
     /// Submissions that may be checked at once: one for each core, since a check does nothing but compute.
     pub(crate) checking: Semaphore,
 }
@@ -70,6 +73,7 @@ impl Board {
                 events: Events::default(),
                 metrics: Metrics::new(),
                 in_flight: Semaphore::new(config.limits.in_flight),
+                large_bodies: Semaphore::new(LARGE_BODIES_MIB),
                 checking: Semaphore::new(cores),
                 store,
                 config,

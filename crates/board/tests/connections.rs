@@ -86,6 +86,66 @@ fn a_body_that_does_not_come_ends_after_thirty_seconds() {
 }
 
 #[test]
+fn who_sends_a_body_slowly_or_stays_idle_takes_nobody_s_place() {
+    on_each_engine(async |database| {
+        let mut config = config(&database.url());
+        config.limits.in_flight = 2;
+        let server = Server::with(config).await;
+        let head =
+            "POST /api/submissions HTTP/1.1\r\nhost: a\r\ncontent-type: application/json\r\n";
+        let mut slow = Vec::new();
+        for _ in 0..50 {
+            let mut stream = TcpStream::connect(server.address).await.unwrap();
+            let text = format!("{head}content-length: 1000\r\n\r\n{{");
+            stream.write_all(text.as_bytes()).await.unwrap();
+            slow.push(stream);
+        }
+        let read = async |stream: &mut TcpStream| {
+            let mut answer = vec![0; 4096];
+            let count = stream.read(&mut answer).await.unwrap();
+            String::from_utf8_lossy(&answer[..count]).into_owned()
+        };
+        // 32 bodies of 8 MiB are all the room that there is for large ones.
+        for _ in 0..32 {
+            let mut stream = TcpStream::connect(server.address).await.unwrap();
+            let text = format!("{head}content-length: {}\r\n\r\n{{", 8 << 20);
+            stream.write_all(text.as_bytes()).await.unwrap();
+            slow.push(stream);
+        }
+        tokio::time::sleep(Duration::from_millis(500)).await;
+        let large = vec![b' '; 100_000];
+        let answer = server
+            .client
+            .send("POST", "/api/submissions", &[], large)
+            .await;
+        assert_eq!(answer.expect(503).code(), "busy");
+        Person::new(1)
+            .post(&server.client, Run::new("open", 1, server.now_ms()))
+            .await
+            .1
+            .expect(201);
+
+        let mut chunked = TcpStream::connect(server.address).await.unwrap();
+        let text = format!("{head}transfer-encoding: chunked\r\n\r\n1\r\n{{\r\n");
+        chunked.write_all(text.as_bytes()).await.unwrap();
+        assert!(read(&mut chunked).await.contains("length-required"));
+
+        let mut idle = TcpStream::connect(server.address).await.unwrap();
+        idle.write_all(b"GET /api/health HTTP/1.1\r\nhost: a\r\n\r\n")
+            .await
+            .unwrap();
+        assert!(read(&mut idle).await.starts_with("HTTP/1.1 200"));
+        let begun = Instant::now();
+        let mut rest = Vec::new();
+        let ended =
+            tokio::time::timeout(Duration::from_secs(15), idle.read_to_end(&mut rest)).await;
+        assert!(ended.is_ok(), "an idle connection is closed");
+        eprintln!("an idle connection is closed after {:?}", begun.elapsed());
+        server.stop().await;
+    });
+}
+
+#[test]
 fn a_key_that_posts_too_often_waits_and_others_do_not() {
     on_each_engine(async |database| {
         let mut config = config(&database.url());

@@ -6,14 +6,18 @@
 
 use std::net::IpAddr;
 
-use axum::body::{Body, to_bytes};
+use axum::body::{Body, HttpBody as _, to_bytes};
 use axum::extract::{OriginalUri, Request, State};
 use axum::http::header::{AUTHORIZATION, CONTENT_TYPE, COOKIE, HOST, ORIGIN};
-use axum::http::{HeaderMap, Method, StatusCode};
+use axum::http::request::Parts;
+use axum::http::{HeaderMap, Method, StatusCode, Uri};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
+use bytes::Bytes;
 use jeoul_record::canonical::sha256;
+use tokio::sync::SemaphorePermit;
 
+use crate::accept::Arrival;
 use crate::board::Board;
 use crate::problem::Problem;
 use crate::rates::Kind;
@@ -28,6 +32,10 @@ pub(crate) const BODY_MAX: usize = 1 << 20;
 /// Where submissions go; a spot check's answers may be as large.
 pub(crate) const SUBMISSIONS: &str = "/api/submissions";
 const CHECKS: &str = "/api/checks/";
+/// Bodies up to this come in without leave: as many as there are connections are 128 MiB.
+const SMALL_BODY: usize = 64 << 10;
+/// Room in memory for larger ones, in MiB: who has none of it is told to come back.
+pub(crate) const LARGE_BODIES_MIB: usize = 256;
 /// The moderator's cookie. `__Host-`: this host alone, over TLS or to localhost, and no subdomain can set it.
 pub(crate) const COOKIE_NAME: &str = "__Host-jeoul-moderator";
 
@@ -83,15 +91,40 @@ impl Caller {
 
 /// Middleware: reads the body, finds out who asks, counts the request, and passes all three on.
 pub(crate) async fn identify(State(board): State<Board>, request: Request, next: Next) -> Response {
+    let arrival = request.extensions().get::<Arrival>().cloned();
+    let (request, _room) = match whole(&board, request).await {
+        Ok(whole) => whole,
+        Err(problem) => return problem.into_response(),
+    };
+    if let Some(arrival) = arrival {
+        arrival.arrived();
+    }
+    // Whoever sends slowly waits in none of these places.
+    let Ok(_place) = board.inner.in_flight.try_acquire() else {
+        return busy().into_response();
+    };
     match identified(&board, request).await {
         Ok(request) => next.run(request).await,
         Err(problem) => problem.into_response(),
     }
 }
 
-async fn identified(board: &Board, request: Request) -> Result<Request, Problem> {
+fn busy() -> Problem {
+    Problem::new(
+        StatusCode::SERVICE_UNAVAILABLE,
+        "busy",
+        "the board has as many requests as it can work on",
+    )
+    .retry_after(1)
+}
+
+/// The request with its whole body, and the room in memory that a large one takes.
+async fn whole(
+    board: &Board,
+    request: Request,
+) -> Result<(axum::http::Request<Bytes>, Option<SemaphorePermit<'_>>), Problem> {
     let now_ms = board.now_ms();
-    let (mut parts, body) = request.into_parts();
+    let (parts, body) = request.into_parts();
     let rates = &board.inner.rates;
     if let Some(address) = address(
         &parts.extensions,
@@ -100,17 +133,58 @@ async fn identified(board: &Board, request: Request) -> Result<Request, Problem>
     ) {
         rates.count(Kind::Address, &rates.address(address, now_ms))?;
     }
-    // As it was sent: routing takes `/api` off.
-    let uri = match parts.extensions.get::<OriginalUri>() {
-        Some(OriginalUri(uri)) => uri.clone(),
-        None => parts.uri.clone(),
-    };
-    let path = uri.path();
-    let large = path == SUBMISSIONS || path.starts_with(CHECKS);
+    let uri = as_sent(&parts);
+    let large = uri.path() == SUBMISSIONS || uri.path().starts_with(CHECKS);
     let most = if large { SUBMISSION_MAX } else { BODY_MAX };
-    let bytes = to_bytes(body, most)
-        .await
-        .map_err(|error| body_problem(&error, most))?;
+    let hint = body.size_hint();
+    let Some(length) = hint.exact() else {
+        return Err(Problem::new(
+            StatusCode::LENGTH_REQUIRED,
+            "length-required",
+            "a body comes with its `content-length`",
+        ));
+    };
+    if length > most as u64 {
+        return Err(too_large(most));
+    }
+    let room = match length as usize {
+        0..=SMALL_BODY => None,
+        length => {
+            let mib = length.div_ceil(1 << 20) as u32;
+            let room = board.inner.large_bodies.try_acquire_many(mib);
+            Some(room.map_err(|_| busy())?)
+        }
+    };
+    let bytes = to_bytes(body, most).await.map_err(|_| {
+        Problem::new(
+            StatusCode::BAD_REQUEST,
+            "broken-body",
+            "the body ended before it was whole",
+        )
+    })?;
+    Ok((axum::http::Request::from_parts(parts, bytes), room))
+}
+
+fn too_large(most: usize) -> Problem {
+    let detail = format!("the body has more than {most} bytes");
+    Problem::new(StatusCode::PAYLOAD_TOO_LARGE, "too-large", detail)
+}
+
+/// The address as it was sent: routing takes `/api` off.
+fn as_sent(parts: &Parts) -> Uri {
+    let original = parts.extensions.get::<OriginalUri>();
+    original.map_or_else(|| parts.uri.clone(), |OriginalUri(uri)| uri.clone())
+}
+
+async fn identified(
+    board: &Board,
+    request: axum::http::Request<Bytes>,
+) -> Result<Request, Problem> {
+    let now_ms = board.now_ms();
+    let (mut parts, bytes) = request.into_parts();
+    let rates = &board.inner.rates;
+    let uri = as_sent(&parts);
+    let path = uri.path();
     if !bytes.is_empty() && !is_json(&parts.headers) {
         return Err(Problem::new(
             StatusCode::UNSUPPORTED_MEDIA_TYPE,
@@ -175,25 +249,6 @@ fn address(
         .checked_sub(proxies)
         .and_then(|index| entries.get(index));
     Some(seen.and_then(|entry| entry.parse().ok()).unwrap_or(peer))
-}
-
-fn body_problem(error: &axum::Error, most: usize) -> Problem {
-    let mut cause: Option<&(dyn std::error::Error + 'static)> = Some(error);
-    while let Some(one) = cause {
-        if one.is::<http_body_util::LengthLimitError>() {
-            return Problem::new(
-                StatusCode::PAYLOAD_TOO_LARGE,
-                "too-large",
-                format!("the body has more than {most} bytes"),
-            );
-        }
-        cause = one.source();
-    }
-    Problem::new(
-        StatusCode::BAD_REQUEST,
-        "broken-body",
-        "the body ended before it was whole",
-    )
 }
 
 fn is_json(headers: &HeaderMap) -> bool {

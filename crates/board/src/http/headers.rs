@@ -1,4 +1,4 @@
-//! What holds for every answer: security headers, entity tags, a time limit, a bound on what is worked on at once, counting.
+//! What holds for every answer: security headers, entity tags, a time limit, counting.
 
 use std::time::{Duration, Instant};
 
@@ -54,33 +54,20 @@ pub(crate) async fn secure(mut response: Response) -> Response {
     response
 }
 
-/// Bounds time and number of requests, and counts answers.
+/// Bounds the time of requests, and counts answers.
 pub(crate) async fn bounded(State(board): State<Board>, request: Request, next: Next) -> Response {
     let begun = Instant::now();
     let method = request.method().to_string();
     let route = request.extensions().get::<MatchedPath>();
     let route = route.map_or("file", MatchedPath::as_str).to_owned();
     let file = request.uri().path().to_owned();
-    let mut response = match board.inner.in_flight.try_acquire() {
-        Err(_) => Problem::new(
-            StatusCode::SERVICE_UNAVAILABLE,
-            "busy",
-            "the board has as many requests as it can work on",
-        )
-        .retry_after(1)
-        .into_response(),
-        Ok(_permit) => match tokio::time::timeout(REQUEST_MAX, next.run(request)).await {
-            Ok(response) => response,
-            Err(_) => Problem::new(
-                StatusCode::REQUEST_TIMEOUT,
-                "too-slow",
-                format!(
-                    "the request was not whole and answered within {} s",
-                    REQUEST_MAX.as_secs()
-                ),
-            )
-            .into_response(),
-        },
+    let mut response = match tokio::time::timeout(REQUEST_MAX, next.run(request)).await {
+        Ok(response) => response,
+        Err(_) => {
+            let seconds = REQUEST_MAX.as_secs();
+            let detail = format!("the request was not whole and answered within {seconds} s");
+            Problem::new(StatusCode::REQUEST_TIMEOUT, "too-slow", detail).into_response()
+        }
     };
     if file.starts_with("/assets/") && response.status().is_success() {
         // Built files carry a hash in their name.

@@ -52,6 +52,12 @@ pub enum StoreError {
     /// A statement failed.
     #[error("the database failed: {0}")]
     Database(#[from] sqlx::Error),
+    /// The database does not answer, or went away in the middle.
+    #[error("the database cannot be reached: {reason}")]
+    Unreachable {
+        /// What the driver says.
+        reason: String,
+    },
     /// Bytes of an item log that do not unpack, or unpack to another hash.
     #[error("the stored bytes `{hash}` are damaged: {reason}")]
     Blob {

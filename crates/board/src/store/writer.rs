@@ -140,6 +140,14 @@ async fn batch(pool: &AnyPool, engine: Engine, mut jobs: Vec<Box<dyn Job>>) {
     let together = together(pool, engine, &mut jobs).await;
     match together {
         Ok(()) => jobs.into_iter().for_each(|job| job.answer(Ok(()))),
+        Err(error) if is_unreachable(&error) => {
+            // To try each alone would make the last wait for a hundred time-outs.
+            let reason = error.to_string();
+            for job in jobs {
+                let reason = reason.clone();
+                job.answer(Err(StoreError::Unreachable { reason }));
+            }
+        }
         Err(error) if jobs.len() == 1 => {
             let job = jobs.remove(0);
             job.answer(Err(error.into()));
@@ -154,6 +162,17 @@ async fn batch(pool: &AnyPool, engine: Engine, mut jobs: Vec<Box<dyn Job>>) {
             }
         }
     }
+}
+
+/// Whether the database cannot be reached at all, so that no statement is to blame.
+fn is_unreachable(error: &sqlx::Error) -> bool {
+    matches!(
+        error,
+        sqlx::Error::Io(_)
+            | sqlx::Error::Tls(_)
+            | sqlx::Error::PoolTimedOut
+            | sqlx::Error::PoolClosed
+    )
 }
 
 async fn together(
