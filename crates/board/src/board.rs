@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use jeoul_record::signature::author_id;
 use thiserror::Error;
-use tokio::sync::Semaphore;
+use tokio::sync::{Semaphore, SemaphorePermit};
 
 use crate::config::{Config, millis};
 use crate::events::Events;
@@ -16,6 +16,9 @@ use crate::store::audit::AuditState;
 use crate::store::moderators::NewModerator;
 use crate::store::sweep::Sweep;
 use crate::store::{Engine, Store, StoreError};
+
+/// Queries over whole tables at once.
+const HEAVY: usize = 2;
 
 /// An open board. Clones share it.
 #[derive(Clone)]
@@ -31,6 +34,8 @@ pub(crate) struct Inner {
     pub(crate) metrics: Metrics,
     /// Requests that may be worked on at once.
     pub(crate) in_flight: Semaphore,
+    /// Queries that read a whole table, and files that hold one: two at once, so that they leave connections for others.
+    pub(crate) heavy: Semaphore,
     /// MiB of large bodies that may be in memory at once.
     pub(crate) large_bodies: Semaphore,
     /// Submissions that may be checked at once: one for each core, since a check does nothing but compute.
@@ -73,6 +78,7 @@ impl Board {
                 events: Events::default(),
                 metrics: Metrics::new(),
                 in_flight: Semaphore::new(config.limits.in_flight),
+                heavy: Semaphore::new(HEAVY),
                 large_bodies: Semaphore::new(LARGE_BODIES_MIB),
                 checking: Semaphore::new(cores),
                 store,
@@ -89,6 +95,12 @@ impl Board {
     /// Milliseconds since 1970 UTC.
     pub(crate) fn now_ms(&self) -> i64 {
         (self.inner.config.clock)()
+    }
+
+    /// Leave to read a whole table, once others have.
+    pub(crate) async fn heavy(&self) -> Option<SemaphorePermit<'_>> {
+        // It is never closed.
+        self.inner.heavy.acquire().await.ok()
     }
 
     pub(crate) fn store(&self) -> &Store {

@@ -221,6 +221,11 @@ pub(crate) async fn table(
 ) -> Result<Response, Problem> {
     let seen = access::see(&board, &caller, &id).await?;
     let query = asked.query(&id, seen.hidden)?;
+    let _heavy = if query.reads_all() {
+        board.heavy().await
+    } else {
+        None
+    };
     let page = board.store().table(&query).await?;
     let page = page.ok_or_else(|| bad("after", "`next` of a page with this sort"))?;
     let page = TablePage {

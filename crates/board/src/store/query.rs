@@ -148,6 +148,16 @@ impl TableQuery {
             .chain(self.search.as_deref())
     }
 
+    /// Whether no index serves it, so that it reads the whole table: 0.1 to 0.5 s at 100,000 rows.
+    pub(crate) fn reads_all(&self) -> bool {
+        let indexed = match self.sort {
+            Sort::Average => self.tasks.is_empty(),
+            Sort::Stored | Sort::Model | Sort::Task(_) => true,
+            Sort::Parameters | Sort::Trust => false,
+        };
+        !indexed || self.search.is_some()
+    }
+
     /// The expression that the table is sorted by.
     fn key(&self) -> &'static str {
         match self.sort {

@@ -179,6 +179,7 @@ async fn packed(
     mut query: TableQuery,
     columns: Vec<Column>,
 ) -> Result<Body, Problem> {
+    let _heavy = board.heavy().await;
     let mut values: Vec<Vec<Cell>> = columns.iter().map(|_| Vec::new()).collect();
     loop {
         let (rows, more) = next(board, &mut query).await?;
