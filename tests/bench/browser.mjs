@@ -1,6 +1,7 @@
 // Speeds in Chromium: `node browser.mjs CHROMIUM ENGINE MODEL PROMPT GENERATE REPEATS` loads each engine once and measures them
-// in turns. Prints {"jeoul": {"prefill": [], "decode": []}, "wllama-1": …}, in tokens a second; an engine that fails gives
-// {"error"} in their place.
+// in turns. ENGINE is the folder of Jeoul's modules. Prints {"jeoul": {"prefill": [], "decode": [], "loads": []}, "jeoul-2": …}, in
+// tokens a second; an engine that fails gives {"error"} in their place. Each of Jeoul's loads is {"read", "first", "memory", "size"}:
+// seconds in which the file is read, seconds to the first probability, bytes of wasm memory after it and of the file.
 import { browse, installed, reason } from './server.mjs';
 
 const [browserPath, engine, model, ...numbers] = process.argv.slice(2);
@@ -12,7 +13,7 @@ const repairs = { '/flare/flare_web.js': (text) => text.replace('/* done */', ''
 const chromium = await browse(browserPath, places, repairs);
 const results = {};
 const pages = {};
-for (const name of ['jeoul', 'wllama-1', 'wllama-2', 'flare']) {
+for (const name of ['jeoul', 'jeoul-2', 'wllama-1', 'wllama-2', 'flare']) {
   results[name] = { prefill: [], decode: [] };
   pages[name] = await chromium.open('index.html');
 }
@@ -31,9 +32,10 @@ for (const name of Object.keys(pages)) {
         globalThis.measure = await globalThis.engines[engineName]('/model', sizes);
         await globalThis.measure();
       },
-      [name, { prompt, generate }],
+      [name, { prompt, generate, repeats }],
     ),
   );
+  if (name === 'jeoul') results[name].loads = await pages[name].evaluate(() => globalThis.loads);
 }
 for (let repeat = 0; repeat < repeats; repeat += 1) {
   for (const name of Object.keys(pages)) {

@@ -12,7 +12,7 @@ const settings: RunSettings = { seed: 1234, apply_chat_template: false, fewshot_
 const worker = (before: string) => `${before}
 const engine = await import('/engine/cpu/jeoul_web.js');
 await engine.default();
-engine.serve();
+engine.serve(null);
 self.postMessage({ ready: true });
 export {};`;
 

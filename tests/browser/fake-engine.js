@@ -193,7 +193,7 @@ const answers = {
     lane = asked;
     const { name, quantization, parameters, size } = model;
     const checkpoint = { name, architecture: 'llama', quantization, parameters, size, context_length: 2048, layers: 30, chat: !isTiny() };
-    return { type: 'loaded', checkpoint, lane: { lane, adapter: lane === 'gpu' ? 'test adapter' : null, agreement: lane === 'gpu' ? 1 : null, threads: 1 } };
+    return { type: 'loaded', checkpoint, lane: { lane, adapter: lane === 'gpu' ? 'test adapter' : null, agreement: lane === 'gpu' ? 1 : null, threads: 1, thread_lack: null } };
   },
   async addTask(_, tell, file) {
     const lines = (await file.text()).split('\n');

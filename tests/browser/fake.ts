@@ -28,6 +28,8 @@ export async function engineSource(settings: Settings): Promise<string> {
 /** Serves the fake engine for every worker that starts from now on. */
 export async function useEngine(page: Page, settings: Settings = {}): Promise<void> {
   const body = await engineSource(settings);
+  await page.unroute('**/engine/cpu-threads/**');
+  await page.route('**/engine/cpu-threads/**', (route) => route.fulfill({ status: 404 }));
   await page.unroute('**/engine/cpu/jeoul_web.js');
   await page.route('**/engine/cpu/jeoul_web.js', (route) => route.fulfill({ contentType: 'text/javascript', body }));
 }

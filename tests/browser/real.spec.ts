@@ -18,7 +18,7 @@ test.use({
 });
 
 interface Saved {
-  lane: { lane: string };
+  lane: { lane: string; threads: number; thread_lack: string | null };
   tasks: {
     origin: string;
     documents: {
@@ -124,6 +124,42 @@ test.describe('the tiny checkpoint', () => {
       expect(scored(saved)).toEqual(await evaluate(JEOUL_BIN, JEOUL_MODEL, run));
     });
   }
+
+  const settings = { task: 'jeoul_science', shots: 2, limit: 5 };
+  const onCpu = async (page: Page): Promise<Saved> => {
+    await start(page);
+    await page.getByRole('radio', { name: 'CPU' }).check();
+    await page.getByLabel('Choose a .gguf file').setInputFiles(JEOUL_MODEL);
+    await choose(page, settings);
+    return weigh(page);
+  };
+
+  test('gives the same bits with threads and without', async ({ page }) => {
+    const cores = await page.evaluate(() => navigator.hardwareConcurrency);
+    test.skip(cores < 2, 'this machine has one core');
+    const many = await onCpu(page);
+    expect(await page.evaluate(() => self.crossOriginIsolated)).toBe(true);
+    expect(many.lane).toMatchObject({ threads: Math.min(cores, 8), thread_lack: null });
+    await page.getByRole('button', { name: 'Weigh again' }).click();
+    await expect(page.getByText(`CPU, ${many.lane.threads} threads.`)).toBeVisible();
+
+    await page.route('**/engine/cpu-threads/**', (route) => route.fulfill({ status: 404 }));
+    const one = await onCpu(page);
+    expect(one.lane).toMatchObject({ threads: 1, thread_lack: 'noModule' });
+    await page.getByRole('button', { name: 'Weigh again' }).click();
+    await expect(page.getByText(/^CPU, 1 thread\. The engine module with more threads is not there/)).toBeVisible();
+    expect(scored(one)).toEqual(scored(many));
+    expect(one.tasks[0]?.documents).toEqual(many.tasks[0]?.documents);
+  });
+
+  test('threads that do not start are said, and one goes on', async ({ page }) => {
+    test.skip((await page.evaluate(() => navigator.hardwareConcurrency)) < 2, 'this machine has one core');
+    await page.route('**/engine/cpu-threads/jeoul_web_bg.wasm', (route) => route.fulfill({ contentType: 'application/wasm', body: 'no wasm' }));
+    const { lane } = await onCpu(page);
+    expect(lane).toMatchObject({ threads: 1, thread_lack: 'failed' });
+    await page.getByRole('button', { name: 'Weigh again' }).click();
+    await expect(page.getByText(/^CPU, 1 thread\. More threads could not be started/)).toBeVisible();
+  });
 
   for (const settings of FILES) {
     test(`writes the command’s samples to the byte: ${settings.task}, ${settings.shots} shots`, async ({ page }) => {

@@ -130,6 +130,13 @@ pub fn metric_names(task: &Task) -> impl Iterator<Item = (&str, &str)> {
     })
 }
 
+/// Whether more is better of a metric that the task file lists.
+pub fn higher_is_better(task: &Task, name: &str) -> Option<bool> {
+    let mut metrics = task.config.metrics.iter();
+    let metric = metrics.find(|metric| metric.name == name)?;
+    Some(metric.higher_is_better)
+}
+
 /// Metrics under a filter: those of the task file, or what its own `process_results` gives.
 fn names<'a>(
     task: &'a Task,

@@ -8,6 +8,7 @@
 //! integer sums are exact, f32 sums have one fixed order, and there is no fused multiply-add.
 
 pub mod ops;
+pub mod profile;
 pub mod weight;
 
 pub mod cpu;

@@ -18,6 +18,7 @@ use burn::backend::{
 };
 use burn::tensor::{Int, Tensor};
 
+use crate::profile::timed;
 use crate::{Format, Weight};
 
 /// What a decoder needs beyond Burn's own operations.
@@ -104,49 +105,57 @@ pub struct Norm {
 
 /// Rows of the embedding table: `tokens [rows]` → `[rows, k]`, dequantised. Every token must be below `table.n`.
 pub fn embed(tokens: Tensor<1, Int>, table: &Weight) -> Tensor<2> {
-    Tensor::from_dispatch(<Dispatch as LanguageOps>::embed(
-        tokens.into_dispatch(),
-        table.quants.clone().into_dispatch(),
-        table.scales.clone().into_dispatch(),
-        table.format,
-        table.k,
-    ))
+    timed("embed", || {
+        Tensor::from_dispatch(<Dispatch as LanguageOps>::embed(
+            tokens.into_dispatch(),
+            table.quants.clone().into_dispatch(),
+            table.scales.clone().into_dispatch(),
+            table.format,
+            table.k,
+        ))
+    })
 }
 
 /// `norm(x) · Wᵀ`: `x [rows, k]`, `weight [n, k]` → `[rows, n]`.
 pub fn project(x: Tensor<2>, norm: &Norm, weight: &Weight) -> Tensor<2> {
     assert_eq!((x.dims()[1], norm.weight.dims()[0]), (weight.k, weight.k));
-    Tensor::from_dispatch(<Dispatch as LanguageOps>::project(
-        x.into_dispatch(),
-        norm.weight.clone().into_dispatch(),
-        norm.epsilon,
-        weight.quants.clone().into_dispatch(),
-        weight.scales.clone().into_dispatch(),
-        weight.format,
-        weight.n,
-    ))
+    timed("project", || {
+        Tensor::from_dispatch(<Dispatch as LanguageOps>::project(
+            x.into_dispatch(),
+            norm.weight.clone().into_dispatch(),
+            norm.epsilon,
+            weight.quants.clone().into_dispatch(),
+            weight.scales.clone().into_dispatch(),
+            weight.format,
+            weight.n,
+        ))
+    })
 }
 
 /// [`swiglu`] of [`project`]: `x [rows, k]`, `weight [n, k]` → `[rows, n / 2]`.
 pub fn project_gated(x: Tensor<2>, norm: &Norm, weight: &Weight) -> Tensor<2> {
     assert_eq!((x.dims()[1], norm.weight.dims()[0]), (weight.k, weight.k));
     assert!(weight.n.is_multiple_of(2));
-    Tensor::from_dispatch(<Dispatch as LanguageOps>::project_gated(
-        x.into_dispatch(),
-        norm.weight.clone().into_dispatch(),
-        norm.epsilon,
-        weight.quants.clone().into_dispatch(),
-        weight.scales.clone().into_dispatch(),
-        weight.format,
-        weight.n,
-    ))
+    timed("project_gated", || {
+        Tensor::from_dispatch(<Dispatch as LanguageOps>::project_gated(
+            x.into_dispatch(),
+            norm.weight.clone().into_dispatch(),
+            norm.epsilon,
+            weight.quants.clone().into_dispatch(),
+            weight.scales.clone().into_dispatch(),
+            weight.format,
+            weight.n,
+        ))
+    })
 }
 
 /// SwiGLU (Shazeer 2020, arXiv 2002.05202): `g / (1 + exp(-g)) · u`, where `g` is the first and `u` the second half of a row:
 /// `both [rows, 2 · k]` → `[rows, k]`.
 pub fn swiglu(both: Tensor<2>) -> Tensor<2> {
     assert!(both.dims()[1].is_multiple_of(2));
-    Tensor::from_dispatch(<Dispatch as LanguageOps>::swiglu(both.into_dispatch()))
+    timed("swiglu", || {
+        Tensor::from_dispatch(<Dispatch as LanguageOps>::swiglu(both.into_dispatch()))
+    })
 }
 
 /// `onto + x · Wᵀ`: `onto [rows, n]`, `x [rows, k]`, `weight [n, k]` → `[rows, n]`.
@@ -155,13 +164,15 @@ pub fn swiglu(both: Tensor<2>) -> Tensor<2> {
 pub fn project_onto(onto: Tensor<2>, x: Tensor<2>, weight: &Weight) -> Tensor<2> {
     assert_eq!(x.dims(), [onto.dims()[0], weight.k]);
     assert_eq!(onto.dims()[1], weight.n);
-    Tensor::from_dispatch(<Dispatch as LanguageOps>::project_onto(
-        onto.into_dispatch(),
-        x.into_dispatch(),
-        weight.quants.clone().into_dispatch(),
-        weight.scales.clone().into_dispatch(),
-        weight.format,
-    ))
+    timed("project_onto", || {
+        Tensor::from_dispatch(<Dispatch as LanguageOps>::project_onto(
+            onto.into_dispatch(),
+            x.into_dispatch(),
+            weight.quants.clone().into_dispatch(),
+            weight.scales.clone().into_dispatch(),
+            weight.format,
+        ))
+    })
 }
 
 /// Writes keys and values of `qkv [rows, width + 2 · kv_width]`, which follow the queries, into `cache` from place `base` on,
@@ -184,25 +195,29 @@ pub fn write_kv(
     assert!(kv_width.is_multiple_of(2 * head_dim) && kv_width < width && base + rows <= places);
     assert!(turned.is_multiple_of(2) && turned <= head_dim);
     assert_eq!(tree.dims(), [rows, 3]);
-    Tensor::from_dispatch(<Dispatch as LanguageOps>::write_kv(
-        cache.into_dispatch(),
-        qkv.into_dispatch(),
-        angles.into_dispatch(),
-        tree.into_dispatch(),
-        base,
-        head_dim,
-    ))
+    timed("write_kv", || {
+        Tensor::from_dispatch(<Dispatch as LanguageOps>::write_kv(
+            cache.into_dispatch(),
+            qkv.into_dispatch(),
+            angles.into_dispatch(),
+            tree.into_dispatch(),
+            base,
+            head_dim,
+        ))
+    })
 }
 
 /// Writes `rows` into `cache` from place `place` on as they are, in place like [`write_kv`], and gives the cache back.
 pub fn write_rows(cache: Tensor<2>, rows: Tensor<2>, place: usize) -> Tensor<2> {
     let ([places, width], [count, row_width]) = (cache.dims(), rows.dims());
     assert!(width == row_width && place + count <= places);
-    Tensor::from_dispatch(<Dispatch as LanguageOps>::write_rows(
-        cache.into_dispatch(),
-        rows.into_dispatch(),
-        place,
-    ))
+    timed("write_rows", || {
+        Tensor::from_dispatch(<Dispatch as LanguageOps>::write_rows(
+            cache.into_dispatch(),
+            rows.into_dispatch(),
+            place,
+        ))
+    })
 }
 
 /// Grouped-query attention: queries are the first columns of `qkv [rows, width + 2 · kv_width]` → `[rows, width]`.
@@ -223,14 +238,16 @@ pub fn attention(
     assert!(width > kv_width && (width - kv_width).is_multiple_of(kv_width / 2));
     assert!(base + rows <= places && angles.dims()[1] <= head_dim);
     assert_eq!(tree.dims(), [rows, 3]);
-    Tensor::from_dispatch(<Dispatch as LanguageOps>::attention(
-        qkv.into_dispatch(),
-        cache.into_dispatch(),
-        angles.into_dispatch(),
-        tree.into_dispatch(),
-        base,
-        head_dim,
-    ))
+    timed("attention", || {
+        Tensor::from_dispatch(<Dispatch as LanguageOps>::attention(
+            qkv.into_dispatch(),
+            cache.into_dispatch(),
+            angles.into_dispatch(),
+            tree.into_dispatch(),
+            base,
+            head_dim,
+        ))
+    })
 }
 
 /// What scoring needs of `logits [rows, vocab]`, without reading them back: for each of `targets [count]`, read off the row of
@@ -239,9 +256,11 @@ pub fn attention(
 pub fn score(logits: Tensor<2>, rows: Tensor<1, Int>, targets: Tensor<1, Int>) -> Tensor<2> {
     assert_eq!(rows.dims(), targets.dims());
     assert!(logits.dims()[1] < 1 << 24);
-    Tensor::from_dispatch(<Dispatch as LanguageOps>::score(
-        logits.into_dispatch(),
-        rows.into_dispatch(),
-        targets.into_dispatch(),
-    ))
+    timed("score", || {
+        Tensor::from_dispatch(<Dispatch as LanguageOps>::score(
+            logits.into_dispatch(),
+            rows.into_dispatch(),
+            targets.into_dispatch(),
+        ))
+    })
 }

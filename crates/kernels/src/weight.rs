@@ -1,9 +1,9 @@
-//! Weight matrices as they lie on a device: one tensor of quants, one of scales.
+//! Weight matrices as they lie on a device.
 //!
 //! A matrix is built from rows as the checkpoint has them, a few at a time: neither lane ever holds it twice, and the GPU lane
 //! holds no more of it in main memory than the rows in flight.
 
-use burn::tensor::{Device, Int, Tensor};
+use burn::tensor::{DType, Device, Int, Tensor};
 
 use crate::BLOCK;
 
@@ -20,7 +20,8 @@ pub enum Format {
 
 impl Format {
     /// Words of 32 bits that hold the quants of `count` weights.
-    pub const fn quant_words(self, count: usize) -> usize {
+    #[cfg(feature = "gpu")]
+    pub(crate) const fn quant_words(self, count: usize) -> usize {
         match self {
             Self::Q4 => count / 8,
             Self::Q8 => count / 4,
@@ -29,7 +30,8 @@ impl Format {
     }
 
     /// f32 values that go with each block: scale, minimum.
-    pub const fn scales_per_block(self) -> usize {
+    #[cfg(feature = "gpu")]
+    pub(crate) const fn scales_per_block(self) -> usize {
         match self {
             Self::Q4 => 2,
             Self::Q8 => 1,
@@ -110,9 +112,9 @@ impl Processor {
 /// A weight matrix `[n, k]` on a device: `y = x · Wᵀ` takes `[rows, k]` to `[rows, n]`.
 #[derive(Clone, Debug)]
 pub struct Weight {
-    /// Quants, in the lane's layout.
+    /// Quants, in the lane's layout; on the CPU the scales (and minima) are among them.
     pub quants: Tensor<1, Int>,
-    /// Scales (and minima), in the lane's layout; one unused value for [`Format::F32`].
+    /// Scales (and minima), in the lane's layout; one unused value on the CPU, and for [`Format::F32`].
     pub scales: Tensor<1>,
     /// How they are stored.
     pub format: Format,
@@ -123,7 +125,7 @@ pub struct Weight {
 }
 
 /// Rows of a matrix are pushed in multiples of this, the last push excepted: the CPU lane's panels are as wide.
-pub const ROWS_PER_PUSH: usize = 8;
+pub const ROWS_PER_PUSH: usize = crate::cpu::pack::PANEL;
 
 /// Takes rows in order, yields a [`Weight`].
 pub struct WeightBuilder {
@@ -191,28 +193,21 @@ impl WeightBuilder {
     /// If rows are missing.
     pub fn finish(self) -> Weight {
         assert_eq!(self.rows_done, self.n);
-        match self.store {
-            Store::Cpu(panels, device) => {
-                let (quants, scales) = panels.into_tensors(&device);
-                Weight {
-                    quants,
-                    scales,
-                    format: self.format,
-                    n: self.n,
-                    k: self.k,
-                }
-            }
+        let (quants, scales) = match self.store {
+            // A tensor needs a value.
+            Store::Cpu(panels, device) => (
+                panels.into_tensor(&device),
+                Tensor::zeros([1], (&device, DType::F32)),
+            ),
             #[cfg(feature = "gpu")]
-            Store::Gpu(buffers) => {
-                let (quants, scales) = buffers.into_tensors();
-                Weight {
-                    quants,
-                    scales,
-                    format: self.format,
-                    n: self.n,
-                    k: self.k,
-                }
-            }
+            Store::Gpu(buffers) => buffers.into_tensors(),
+        };
+        Weight {
+            quants,
+            scales,
+            format: self.format,
+            n: self.n,
+            k: self.k,
         }
     }
 }

@@ -6,6 +6,7 @@ use burn::tensor::{DType, Device, Int, Tensor, TensorData};
 use jeoul_kernels::{
     BLOCK, Format, Processor, Rows, Weight, WeightBuilder,
     ops::{self, Norm},
+    weight::ROWS_PER_PUSH,
 };
 
 /// Largest difference from f64, relative to the size of the terms; the CPU lane rounds activations to 16 bits.
@@ -95,7 +96,7 @@ fn weight(format: Format, n: usize, k: usize, processor: &Processor) -> (Weight,
     let nibbles: Vec<u8> = random.iter().map(|x| ((x + 1.0) * 8.0) as u8).collect();
     let bytes: Vec<i8> = random.iter().map(|x| (x * 127.5) as i8).collect();
     // In two pushes, so that places within the matrix are tested too.
-    let split = n / 2 / 8 * 8;
+    let split = n / 2 / ROWS_PER_PUSH * ROWS_PER_PUSH;
     for rows in [0..split, split..n] {
         let (at, blocks) = (
             rows.start * k..rows.end * k,

@@ -20,8 +20,10 @@ mod unpack;
 mod weights;
 
 pub use error::ModelError;
-pub use jeoul_kernels::cpu::threads;
+pub use jeoul_kernels::{cpu::threads, profile::OperationTime};
 pub use lane::Lane;
 pub use local::LocalModel;
 pub use pace::{Pace, Step};
+#[cfg(not(target_family = "wasm"))]
+pub use speed::Profile;
 pub use speed::Speeds;

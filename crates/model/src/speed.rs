@@ -1,4 +1,10 @@
-//! How fast a loaded model is: tokens a second when it reads a prompt, and when it writes.
+//! How fast a loaded model is: tokens a second when it reads a prompt, and when it writes; and where the time goes.
+
+#[cfg(not(target_family = "wasm"))]
+use std::time::{Duration, Instant};
+
+#[cfg(not(target_family = "wasm"))]
+use jeoul_kernels::profile::{self, OperationTime};
 
 use crate::{LocalModel, ModelError};
 
@@ -11,7 +17,41 @@ pub struct Speeds {
     pub decode: Vec<f64>,
 }
 
+/// Where the time of some tokens goes.
+#[cfg(not(target_family = "wasm"))]
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Profile {
+    /// The operations by name.
+    pub operations: Vec<(&'static str, OperationTime)>,
+    /// From the first to the last, with what lies between the operations.
+    pub total: Duration,
+}
+
 impl LocalModel {
+    /// Where the time goes of reading an invented prompt of `prompt` tokens, and of one more token after it, both after a prompt
+    /// that warms up.
+    #[cfg(not(target_family = "wasm"))]
+    pub async fn profile(&mut self, prompt: usize) -> Result<[Profile; 2], ModelError> {
+        self.reserve(prompt + 2);
+        let mut sequence = self.invented(prompt);
+        for _ in 0..2 {
+            sequence.push(self.most_probable(&sequence).await?);
+        }
+        let mut sequence = self.invented(prompt);
+        let mut profiles = Vec::with_capacity(2);
+        for _ in 0..2 {
+            let begin = Instant::now();
+            profile::start();
+            let next = self.most_probable(&sequence).await;
+            let (operations, total) = (profile::stop(), begin.elapsed());
+            sequence.push(next?);
+            profiles.push(Profile { operations, total });
+        }
+        let [decode, prefill] =
+            [profiles.pop(), profiles.pop()].map(|profile| profile.expect("two"));
+        Ok([prefill, decode])
+    }
+
     /// Reads an invented prompt of `prompt` tokens and continues it by `generate`, both at least 1; `repeats` times, and once
     /// before to warm up. `now` is a clock in milliseconds.
     pub async fn speeds(

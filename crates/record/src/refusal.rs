@@ -19,7 +19,8 @@ pub struct Refusal {
     /// What kind of fault it is; stays the same between versions.
     #[cfg_attr(feature = "typescript", ts(as = "String"))]
     pub code: RefusalCode,
-    /// Where, as a JSON pointer (RFC 6901) into what was posted; empty for the whole.
+    /// Where, as a JSON pointer (RFC 6901) into what was posted; empty for the whole. A field that is not known is named only if its
+    /// name is one: ASCII letters, digits and `_`.
     pub pointer: String,
     /// What was found and what is allowed, in English. Holds no text of the submission.
     pub detail: String,

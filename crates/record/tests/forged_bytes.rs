@@ -265,6 +265,8 @@ fn a_refusal_repeats_nothing_of_what_was_posted() {
         |e: &mut Json, mark: &str| e["created"] = mark.into(),
         |e: &mut Json, mark: &str| e["board"] = mark.into(),
         |e: &mut Json, mark: &str| e["tasks"][0]["metrics"][0]["name"] = mark.into(),
+        |e: &mut Json, mark: &str| e["model"][format!("<{mark}>")] = 1.into(),
+        |e: &mut Json, mark: &str| e["model"][mark.repeat(11)] = 1.into(),
     ] {
         let mut envelope = board.full.clone();
         change(&mut envelope, mark);

@@ -57,6 +57,8 @@ fn every_bundled_task_holds_at_every_level() {
                 assert_eq!(metric.name, own.name, "{name} {level:?}");
                 let value = Some(own.value).filter(|value| value.is_finite());
                 assert_eq!(metric.value, value, "{name} {level:?}");
+                let higher = Some(own.higher_is_better);
+                assert_eq!(metric.higher_is_better, higher, "{name} {level:?}");
             }
         }
     }

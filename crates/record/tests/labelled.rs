@@ -71,7 +71,6 @@ fn invented_answers_are_consistent_until_somebody_computes_them() {
     let comparison = judge(
         &forged,
         &set,
-        population.len(),
         &population,
         LaneKind::Cpu,
         again,

@@ -11,8 +11,8 @@ use jeoul_record::check::{TaskSet, check_envelope};
 use jeoul_record::envelope::{Adapter, DocumentOutcome, LaneKind};
 use jeoul_record::from_run::task_record;
 use jeoul_record::spot::{
-    Closeness, Comparison, DETECTION, Drawn, FORGED_SHARE, Verdict, documents_needed, draw, judge,
-    population, sample_size,
+    Closeness, Comparison, DETECTION, Drawn, FORGED_SHARE, Verdict, documents_needed, judge,
+    population, sample,
 };
 use jeoul_record::{Envelope, PrivacyLevel};
 use support::{ROLLING, WRITES, bundled_task, context, envelope, honest, own_task, tasks};
@@ -117,21 +117,12 @@ fn checked(
     let checked = check_envelope(posted, &context(set)).unwrap();
     let population = population(posted, set);
     let exact = (posted.lane.kind, lane) == (LaneKind::Cpu, LaneKind::Cpu);
-    let count = sample_size(population.len() as u32, exact, &Closeness::default());
-    let drawn = draw(&seed, &checked.key, &population, count);
+    let closeness = Closeness::default();
+    let drawn = sample(&seed, &checked.key, &population, exact, &closeness);
     let again =
         |drawn: &Drawn| truth.tasks[drawn.task as usize].documents[drawn.doc_id as usize].clone();
     let again: Vec<DocumentOutcome> = drawn.iter().map(again).collect();
-    let closeness = Closeness::default();
-    judge(
-        posted,
-        set,
-        population.len(),
-        &drawn,
-        lane,
-        &again,
-        &closeness,
-    )
+    judge(posted, set, &drawn, lane, &again, &closeness)
 }
 
 #[test]
@@ -171,15 +162,7 @@ fn one_changed_bit_is_found_where_it_is_drawn() {
     let population = population(&full, &set);
     let judge = |again: &[DocumentOutcome]| {
         let lane = LaneKind::Cpu;
-        judge(
-            &full,
-            &set,
-            population.len(),
-            &population,
-            lane,
-            again,
-            &Closeness::default(),
-        )
+        judge(&full, &set, &population, lane, again, &Closeness::default())
     };
     let documents = || full.tasks.iter().flat_map(|task| task.documents.clone());
     let honest: Vec<DocumentOutcome> = documents().collect();
@@ -205,15 +188,7 @@ fn whoever_leaves_out_documents_decides_nothing() {
     let population = population(&full, &set);
     let judge = |again: &[DocumentOutcome]| {
         let lane = LaneKind::Cpu;
-        judge(
-            &full,
-            &set,
-            population.len(),
-            &population,
-            lane,
-            again,
-            &Closeness::default(),
-        )
+        judge(&full, &set, &population, lane, again, &Closeness::default())
     };
     assert_eq!(judge(&[]).verdict, Verdict::Undecided);
     let first = full.tasks[0].documents[0].clone();
@@ -278,15 +253,7 @@ fn choices_within_the_margin_are_not_compared() {
     let drawn = [Drawn { task: 0, doc_id: 7 }];
     let again = [truth.tasks[0].documents[7].clone()];
     let closeness = Closeness::default();
-    let comparison = judge(
-        &posted,
-        &set,
-        1000,
-        &drawn,
-        LaneKind::Cpu,
-        &again,
-        &closeness,
-    );
+    let comparison = judge(&posted, &set, &drawn, LaneKind::Cpu, &again, &closeness);
     assert_eq!((comparison.too_close, comparison.compared), (1, 0));
 }
 
@@ -302,7 +269,7 @@ fn between_lanes_sums_may_move_a_little_and_values_not() {
         let mut again = full.tasks[task as usize].documents[1].clone();
         change(&mut again);
         let lane = LaneKind::Cpu;
-        let comparison = judge(&full, &set, 12, &drawn, lane, &[again], &closeness);
+        let comparison = judge(&full, &set, &drawn, lane, &[again], &closeness);
         assert_eq!(comparison.compared, 1);
         !comparison.differing.is_empty()
     };
@@ -326,4 +293,87 @@ fn between_lanes_sums_may_move_a_little_and_values_not() {
         assert!(!differs(generation, &|again| again.texts[0].push('.')));
         assert!(differs(generation, &other_value));
     }
+}
+
+/// Two tasks: one of 300 documents, one of 20.
+fn large_and_small(random: &mut Random) -> (Vec<Task>, Envelope) {
+    let large = task();
+    let documents: String = (0..20)
+        .map(|i| format!("{{\"q\": \"{i}\", \"a\": {}}}\n", i % 4))
+        .collect();
+    let source = |name, text| Source { name, text };
+    let text = "task: small\noutput_type: multiple_choice\ndoc_to_text: q\ndoc_to_target: a\ndoc_to_choice: [one, two, three, four]\n";
+    let small =
+        Task::from_files(source("s.yaml", text), source("s.jsonl", &documents), None).unwrap();
+    let mut sums = model(random);
+    let mut both = submission(&large, &sums, LaneKind::Cpu);
+    sums.truncate(20);
+    both.tasks
+        .extend(submission(&small, &sums, LaneKind::Cpu).tasks);
+    (vec![large, small], both)
+}
+
+#[test]
+fn a_small_task_is_not_hidden_by_a_large_one() {
+    let mut random = Random(3);
+    let (tasks, truth) = large_and_small(&mut random);
+    let set: TaskSet = tasks.iter().cloned().collect();
+    let mut sums: Sums = truth.tasks[1]
+        .documents
+        .iter()
+        .map(|document| document.loglikelihoods.clone().try_into().unwrap())
+        .collect();
+    // A single document of the small task: 5 % of it, 0.3 % of all.
+    forge(&mut sums, 1, &mut random);
+    let mut posted = truth.clone();
+    posted.tasks[1] = submission(&tasks[1], &sums, LaneKind::Cpu).tasks.remove(0);
+    let found = (0..200).filter(|_| {
+        let comparison = checked(&posted, &truth, &set, LaneKind::Cpu, random.seed());
+        comparison.verdict == Verdict::Disagrees
+    });
+    let found = found.count();
+    assert!(found >= 190, "{found} of 200");
+    let comparison = checked(&truth, &truth, &set, LaneKind::Cpu, random.seed());
+    assert_eq!(comparison.verdict, Verdict::Agrees);
+    assert_eq!(
+        comparison.compared,
+        documents_needed(300, FORGED_SHARE, DETECTION) + 20
+    );
+}
+
+#[test]
+fn a_task_that_was_not_looked_at_decides_nothing() {
+    let mut random = Random(4);
+    let (tasks, truth) = large_and_small(&mut random);
+    let set: TaskSet = tasks.into_iter().collect();
+    let mut drawn = population(&truth, &set);
+    drawn.retain(|one| one.task == 0);
+    let again = truth.tasks[0].documents.clone();
+    let closeness = Closeness::default();
+    let comparison = judge(&truth, &set, &drawn, LaneKind::Cpu, &again, &closeness);
+    assert_eq!(comparison.verdict, Verdict::Undecided);
+}
+
+#[test]
+fn between_lanes_no_task_may_stand_out() {
+    let mut random = Random(6);
+    let (tasks, truth) = large_and_small(&mut random);
+    let set: TaskSet = tasks.iter().cloned().collect();
+    let mut sums: Sums = truth.tasks[1]
+        .documents
+        .iter()
+        .map(|document| document.loglikelihoods.clone().try_into().unwrap())
+        .collect();
+    forge(&mut sums, 4, &mut random);
+    let mut posted = truth.clone();
+    posted.lane.kind = LaneKind::Reference;
+    let comparison = checked(&posted, &truth, &set, LaneKind::Cpu, random.seed());
+    assert_eq!(comparison.verdict, Verdict::Agrees);
+    posted.tasks[1] = submission(&tasks[1], &sums, LaneKind::Cpu).tasks.remove(0);
+    let comparison = checked(&posted, &truth, &set, LaneKind::Cpu, random.seed());
+    assert!(
+        comparison.differing.len() <= comparison.allowed as usize,
+        "{comparison:?}"
+    );
+    assert_eq!(comparison.verdict, Verdict::Disagrees);
 }

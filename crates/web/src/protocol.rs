@@ -441,4 +441,25 @@ pub struct LaneCard {
     pub agreement: Option<f64>,
     /// Threads at work.
     pub threads: u32,
+    /// Why the CPU has one thread only; null if it has more, and on the GPU.
+    pub thread_lack: Option<ThreadLack>,
+}
+
+/// Why there is one thread only.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(
+    feature = "typescript",
+    derive(ts_rs::TS),
+    ts(export_to = "generated.ts")
+)]
+#[serde(rename_all = "camelCase")]
+pub enum ThreadLack {
+    /// The page shares its process with others: it came without the headers that isolate it.
+    NotIsolated,
+    /// The machine has one core.
+    OneCore,
+    /// The module with threads is not there.
+    NoModule,
+    /// The threads did not start.
+    Failed,
 }

@@ -11,7 +11,7 @@ use jeoul_eval::plan::plan;
 use jeoul_eval::report::RunInfo;
 use jeoul_eval::results::{DocumentResult, TaskScore};
 use jeoul_eval::{RunError, RunOptions, Runs, Task, TaskRun, report, run_task, table};
-use jeoul_model::{Lane, LocalModel, Speeds};
+use jeoul_model::{Lane, LocalModel, Speeds, threads};
 use js_sys::Uint8Array;
 use wasm_bindgen_futures::JsFuture;
 use web_sys::File;
@@ -22,7 +22,7 @@ use crate::fault::{Stop, model_stop, run_stop};
 use crate::hub::Browser;
 use crate::protocol::{
     CheckpointCard, Command, DocumentsRole, Event, ExportFile, Fault, FaultKind, LaneCard,
-    LaneName, RunSettings, TaskRequest,
+    LaneName, RunSettings, TaskRequest, ThreadLack,
 };
 use crate::registry::{self, Entry};
 use crate::shelf::{Chosen, Own, Shelf};
@@ -39,6 +39,8 @@ pub(crate) struct Session {
     card: Option<CheckpointCard>,
     /// The last run.
     last: Option<LastRun>,
+    /// Why there is one thread only.
+    thread_lack: Option<ThreadLack>,
     #[cfg(feature = "gpu")]
     proof: Option<jeoul_model::self_test::SelfTest>,
 }
@@ -51,6 +53,14 @@ struct LastRun {
 }
 
 impl Session {
+    /// Nothing is loaded.
+    pub(crate) fn new(thread_lack: Option<ThreadLack>) -> Self {
+        Self {
+            thread_lack,
+            ..Self::default()
+        }
+    }
+
     /// Does a command; the answer is its last event.
     pub(crate) async fn answer(
         &mut self,
@@ -396,7 +406,7 @@ impl Session {
     #[cfg(feature = "gpu")]
     async fn verify(&mut self, lane: Lane) -> Result<LaneCard, Stop> {
         if lane != Lane::Gpu {
-            return Ok(CPU);
+            return Ok(self.cpu());
         }
         let proof = match self.proof.take() {
             Some(proof) => proof,
@@ -419,13 +429,24 @@ impl Session {
             adapter: Some(proof.adapter.clone()),
             agreement: Some(proof.agreement),
             threads: 1,
+            thread_lack: None,
         })
     }
 
     /// Describes a lane. Loading says that there is no other than the CPU's.
     #[cfg(not(feature = "gpu"))]
     async fn verify(&mut self, _lane: Lane) -> Result<LaneCard, Stop> {
-        Ok(CPU)
+        Ok(self.cpu())
+    }
+
+    fn cpu(&self) -> LaneCard {
+        LaneCard {
+            lane: LaneName::Cpu,
+            adapter: None,
+            agreement: None,
+            threads: u32::try_from(threads::count()).unwrap_or(u32::MAX),
+            thread_lack: self.thread_lack,
+        }
     }
 }
 
@@ -436,13 +457,6 @@ async fn contents(file: Option<File>) -> Result<(String, Vec<u8>), Fault> {
     let bytes = bytes.map_err(|thrown| Fault::new(FaultKind::Storage, reason(&thrown)))?;
     Ok((file.name(), Uint8Array::new(&bytes).to_vec()))
 }
-
-const CPU: LaneCard = LaneCard {
-    lane: LaneName::Cpu,
-    adapter: None,
-    agreement: None,
-    threads: 1,
-};
 
 fn entries() -> Result<Vec<Entry>, Fault> {
     registry::entries()

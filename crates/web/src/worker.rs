@@ -1,4 +1,4 @@
-//! The module's two exports, and what comes in: commands in envelopes `{ id, command, file? }`.
+//! The module's exports, and what comes in: commands in envelopes `{ id, command, file? }`.
 
 use std::cell::Cell;
 use std::rc::Rc;
@@ -34,15 +34,37 @@ pub fn start() {
     let _ = console_log::init_with_level(log::Level::Warn);
 }
 
-/// Answers messages from now on.
+/// Answers messages from now on. `lack` is a `ThreadLack`, or nothing.
 #[wasm_bindgen]
-pub fn serve() {
-    let session = Rc::new(Cell::new(Some(Session::default())));
+pub fn serve(lack: JsValue) {
+    // What is no reason is none.
+    let lack = serde_wasm_bindgen::from_value(lack).unwrap_or_default();
+    let session = Rc::new(Cell::new(Some(Session::new(lack))));
     let receive = Closure::<dyn FnMut(MessageEvent)>::new(move |message: MessageEvent| {
         receive(&message.data(), &session)
     });
     scope().set_onmessage(Some(receive.as_ref().unchecked_ref()));
     receive.forget();
+}
+
+/// Threads that compute.
+#[wasm_bindgen]
+pub fn threads() -> usize {
+    jeoul_model::threads::count()
+}
+
+/// Makes this worker one that computes for the one that serves. Returns never, unless it breaks.
+#[cfg(target_feature = "atomics")]
+#[wasm_bindgen]
+pub fn help() {
+    jeoul_model::threads::help();
+}
+
+/// Tells the worker that serves that a helper broke; it would wait for ever.
+#[cfg(target_feature = "atomics")]
+#[wasm_bindgen(js_name = giveUp)]
+pub fn give_up() {
+    jeoul_model::threads::give_up();
 }
 
 /// The session is away while a command runs.

@@ -2,11 +2,12 @@
 //!
 //! Engines are measured in turns (A B A B), because a machine's speed drifts. What counts is the ratio of medians.
 
+mod text;
+
 use std::fmt::Write;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
-use std::thread;
 
 use anyhow::Context;
 use serde::Deserialize;
@@ -28,6 +29,10 @@ pub(crate) struct Bench {
     /// Measurements of each engine; the median counts.
     #[arg(long, default_value_t = 5, value_parser = clap::value_parser!(u32).range(1..))]
     repeats: u32,
+    /// Also the GPU lane, natively, beside Burn's own modules; without a GPU on Mesa's lavapipe. Its optimised build takes
+    /// 15 minutes.
+    #[arg(long)]
+    gpu: bool,
 }
 
 /// What an engine gave: tokens a second, or why nothing.
@@ -37,6 +42,18 @@ struct Speeds {
     prefill: Vec<f64>,
     decode: Vec<f64>,
     error: Option<String>,
+    /// Of Jeoul in the browser.
+    loads: Vec<Load>,
+}
+
+/// How a checkpoint was loaded: seconds in which its file is read, seconds to the first probability, bytes of wasm memory after
+/// it, and of the file.
+#[derive(Clone, Copy, Debug, Deserialize, PartialEq)]
+struct Load {
+    read: f64,
+    first: f64,
+    memory: f64,
+    size: f64,
 }
 
 /// What was measured on one file in one place, Jeoul first.
@@ -45,34 +62,67 @@ type Measured = Vec<(String, Speeds)>;
 impl Bench {
     /// Runs the verb; writes BENCHMARKS.md.
     pub(crate) fn run(&self, place: &Place) -> anyhow::Result<()> {
-        let needs = [Need::BUILD, &[Need::Chromium, Need::BenchPackages]].concat();
+        let bench = &[Need::Chromium, Need::BenchPackages];
+        let gpu: &[Need] = if self.gpu { &[Need::Vulkan] } else { &[] };
+        let needs = [Need::BUILD, Need::THREADS, bench, gpu].concat();
         setup::ensure(place, &needs)?;
         let source = fetch(place, registry::DEFAULT)?;
         engine(place, Module::Cpu, true)?;
-        step("the command, optimised", || {
-            let mut build = cargo(place, "build", &place.target);
-            run(build.args(["--release", "--package", "jeoul", "--no-default-features"]))
-        })?;
+        engine(place, Module::CpuThreads, true)?;
+        command(place, &["--no-default-features"])?;
         let files = [
             ("Q4_1", source.clone()),
             ("Q4_0", requantized(place, &source, "Q4_0")?),
             ("Q8_0", requantized(place, &source, "Q8_0")?),
         ];
-        let mut text = head(place, self.repeats);
-        type Measure<'a> = &'a dyn Fn(&Path) -> anyhow::Result<Measured>;
-        let parts: [(&str, Measure<'_>); 3] = [
-            (BROWSER, &|file| self.browser(place, file)),
-            (NATIVE, &|file| self.native(place, file, "1")),
-            ("Natively (CPU, two threads)", &|file| {
-                self.native(place, file, "2")
-            }),
-        ];
-        for (title, measure) in parts {
-            _ = write!(text, "\n## {title}\n\n{HEADER}");
-            for (name, file) in &files {
-                let measured = step(&format!("{title}: {name}"), || measure(file))?;
-                text += &rows(title, name, &measured);
-            }
+        let browser = measure(text::BROWSER, &files, |file| self.browser(place, file))?;
+        let native = measure(text::NATIVE, &files, |file| self.native(place, file, "1"))?;
+        let native_2 = measure(text::NATIVE_2, &files, |file| self.native(place, file, "2"))?;
+
+        let mut text = text::head(place, self.repeats);
+        let mut section = |title: &str, head: &str, lines: &[String]| {
+            _ = write!(text, "\n## {title}\n\n{head}{}", lines.concat());
+        };
+        let rows = |title: &str, all: &[(&str, Measured)], engines: &[&str]| -> Vec<String> {
+            let of = |measured: &Measured| pick(measured, engines);
+            all.iter()
+                .map(|(file, measured)| text::rows(title, file, &of(measured)))
+                .collect()
+        };
+        let one = rows(text::BROWSER, &browser, &["jeoul", "wllama-1", "flare"]);
+        section(text::BROWSER, text::SPEEDS, &one);
+        let two = rows(text::BROWSER_2, &browser, &["jeoul-2", "jeoul", "wllama-2"]);
+        section(text::BROWSER_2, text::SPEEDS, &two);
+        let loads: Vec<String> = browser
+            .iter()
+            .filter_map(|(file, measured)| Some(text::loads(file, &measured.first()?.1.loads)))
+            .collect();
+        section(text::LOADING, text::LOADS, &loads);
+        let mut one = rows(text::NATIVE, &native, &["Jeoul", "llama.cpp"]);
+        for ((file, browser), (_, native)) in browser.iter().zip(&native) {
+            one.extend(text::across(file, browser, native));
+        }
+        section(text::NATIVE, text::SPEEDS, &one);
+        let two = rows(text::NATIVE_2, &native_2, &["Jeoul", "llama.cpp"]);
+        section(text::NATIVE_2, text::SPEEDS, &two);
+        section(
+            "Where the time goes (natively, CPU, one thread, Q4_1)",
+            "",
+            &[profile(place, &source, "cpu")?],
+        );
+        if self.gpu {
+            command(place, &[])?;
+            let gpu = measure(text::GPU, &files[..1], |file| self.gpu(place, file))?;
+            section(
+                text::GPU,
+                text::SPEEDS,
+                &rows(text::GPU, &gpu, &["Jeoul", STOCK]),
+            );
+            section(
+                "Where the time goes (natively, GPU, Q4_1)",
+                "",
+                &[profile(place, &source, "gpu")?],
+            );
         }
         print!("{text}");
         let path = place.root.join("BENCHMARKS.md");
@@ -88,7 +138,25 @@ impl Bench {
         let mut llama = Command::new("node");
         llama.arg(place.bench().join("llama.mjs")).arg(model);
         llama.args([PROMPT, GENERATE, threads]);
-        let mut engines = [("Jeoul", jeoul), ("llama.cpp", llama)];
+        self.in_turns([("Jeoul", jeoul), ("llama.cpp", llama)])
+    }
+
+    /// The GPU lane beside the same network out of Burn's modules.
+    fn gpu(&self, place: &Place, model: &Path) -> anyhow::Result<Measured> {
+        // Burn's modules take seconds a token without a GPU.
+        let generate = "8";
+        let mut jeoul = Command::new(place.command("release"));
+        jeoul.args(["bench", "--json", "--repeats", "1", "--lane", "gpu"]);
+        jeoul.args(["--prompt", PROMPT, "--generate", generate, "--model"]);
+        jeoul.arg(model);
+        let mut stock = cargo(place, "bench", &place.target);
+        stock.args(["--package", "jeoul-model", "--features", "gpu"]);
+        stock.args(["--bench", "stock", "--", PROMPT, generate, "1"]);
+        self.in_turns([("Jeoul", jeoul), (STOCK, stock)])
+    }
+
+    /// Calls commands that print speeds one after the other, as often as it is asked for.
+    fn in_turns(&self, mut engines: [(&str, Command); 2]) -> anyhow::Result<Measured> {
         let mut measured: Measured = Vec::new();
         for _ in 0..self.repeats {
             for (index, (name, command)) in engines.iter_mut().enumerate() {
@@ -113,7 +181,7 @@ impl Bench {
         command
             .arg(place.bench().join("browser.mjs"))
             .arg(needs::chromium().context("no Chromium")?)
-            .arg(place.engine().join("cpu"))
+            .arg(place.engine())
             .arg(model)
             .args([PROMPT, GENERATE, &self.repeats.to_string()]);
         let measured: serde_json::Map<String, serde_json::Value> = said(&mut command)?;
@@ -122,6 +190,48 @@ impl Bench {
             .map(|(name, speeds)| Ok((name, serde_json::from_value(speeds)?)));
         speeds.collect()
     }
+}
+
+/// The baseline of the GPU lane.
+const STOCK: &str = "Burn's modules in f32";
+
+/// Builds the command, optimised.
+fn command(place: &Place, features: &[&str]) -> anyhow::Result<()> {
+    step("the command, optimised", || {
+        let mut build = cargo(place, "build", &place.target);
+        run(build
+            .args(["--release", "--package", "jeoul"])
+            .args(features))
+    })
+}
+
+/// Measures all files.
+fn measure<'a>(
+    title: &str,
+    files: &[(&'a str, PathBuf)],
+    on: impl Fn(&Path) -> anyhow::Result<Measured>,
+) -> anyhow::Result<Vec<(&'a str, Measured)>> {
+    let one = |(name, file): &(&'a str, PathBuf)| {
+        let measured = step(&format!("{title}: {name}"), || on(file))?;
+        Ok((*name, measured))
+    };
+    files.iter().map(one).collect()
+}
+
+/// Some of the engines, in this order.
+fn pick(measured: &Measured, engines: &[&str]) -> Measured {
+    let find = |name: &&str| measured.iter().find(|(other, _)| other == name).cloned();
+    engines.iter().filter_map(find).collect()
+}
+
+/// Where the time goes, as the command says it.
+fn profile(place: &Place, model: &Path, lane: &str) -> anyhow::Result<String> {
+    let mut command = Command::new(place.command("release"));
+    command.args(["bench", "--profile", "--prompt", PROMPT]);
+    command.args(["--threads", "1", "--lane", lane, "--model"]);
+    output(command.arg(model))
+        .map(|table| table + "\n")
+        .context("`jeoul bench --profile` failed")
 }
 
 /// The JSON that a command prints.
@@ -153,146 +263,4 @@ fn requantized(place: &Place, source: &Path, ty: &str) -> anyhow::Result<PathBuf
         fs::rename(&unfinished, &target).context("the target folder cannot be written to")
     })?;
     Ok(target)
-}
-
-const HEADER: &str = "\
-| file | engine | prefill, tokens/s | decode, tokens/s | Jeoul's prefill | Jeoul's decode |
-| --- | --- | ---: | ---: | ---: | ---: |
-";
-
-const BROWSER: &str = "In the browser (headless Chromium, CPU)";
-const NATIVE: &str = "Natively (CPU, one thread)";
-
-/// How many times as fast as another engine Jeoul wants to be: where, on which file, which engine, in prefill and in decode.
-const GOALS: [(&str, &str, &str, [f64; 2]); 6] = [
-    (BROWSER, "Q4_1", "wllama-1", [14.0, 8.0]),
-    (BROWSER, "Q8_0", "wllama-1", [8.0, 6.0]),
-    (BROWSER, "Q8_0", "flare", [4.0, 4.0]),
-    (NATIVE, "Q4_1", "llama.cpp", [2.5, 2.5]),
-    (NATIVE, "Q4_0", "llama.cpp", [1.0, 1.0]),
-    (NATIVE, "Q8_0", "llama.cpp", [1.0, 1.0]),
-];
-
-/// Lines of the table: medians, how many times as fast Jeoul is, and where a goal is missed, the goal.
-fn rows(title: &str, file: &str, measured: &Measured) -> String {
-    let (ours, mut lines) = (measured.first().map(|(_, ours)| ours), String::new());
-    for (name, speeds) in measured {
-        if let Some(error) = &speeds.error {
-            let error = error.replace('|', "\\|");
-            _ = writeln!(lines, "| {file} | {name} | not measured: {error} | | | |");
-            continue;
-        }
-        let [prefill, decode] = [&speeds.prefill, &speeds.decode].map(|speeds| median(speeds));
-        let goal = GOALS
-            .iter()
-            .find(|goal| (goal.0, goal.1, goal.2) == (title, file, name))
-            .map_or([0.0; 2], |goal| goal.3);
-        let ratio = |ours: Option<&Vec<f64>>, theirs: f64, goal: f64| match ours
-            .map(|ours| median(ours) / theirs)
-        {
-            Some(ratio) if ratio < goal => format!("{ratio:.2} × (goal {goal})"),
-            Some(ratio) if ratio.is_finite() => format!("{ratio:.2} ×"),
-            _ => "–".to_owned(),
-        };
-        let ratios = [
-            ratio(ours.map(|ours| &ours.prefill), prefill, goal[0]),
-            ratio(ours.map(|ours| &ours.decode), decode, goal[1]),
-        ];
-        _ = writeln!(
-            lines,
-            "| {file} | {name} | {prefill:.1} | {decode:.1} | {} | {} |",
-            ratios[0], ratios[1]
-        );
-    }
-    lines
-}
-
-/// The middle value, of an even count the mean of the two; 0 of none.
-fn median(values: &[f64]) -> f64 {
-    let mut values = values.to_vec();
-    values.sort_by(f64::total_cmp);
-    let middle = values.len() / 2;
-    match values.len() {
-        0 => 0.0,
-        count if count % 2 == 0 => (values[middle - 1] + values[middle]) / 2.0,
-        _ => values[middle],
-    }
-}
-
-/// What the numbers depend on: machine, versions, commit, day.
-fn head(place: &Place, repeats: u32) -> String {
-    let cpuinfo = fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
-    let processor = cpuinfo
-        .lines()
-        .find_map(|line| line.strip_prefix("model name"))
-        .unwrap_or(std::env::consts::ARCH);
-    let cores = thread::available_parallelism().map_or(1, usize::from);
-    let told = |command: &mut Command| output(command).unwrap_or_default();
-    let commit = told(
-        Command::new("git")
-            .args(["describe", "--always", "--dirty"])
-            .current_dir(&place.root),
-    );
-    let day = told(
-        Command::new("git")
-            .args(["log", "-1", "--format=%cs"])
-            .current_dir(&place.root),
-    );
-    let chromium = needs::chromium().map(|path| told(Command::new(path).arg("--version")));
-    let packages = fs::read_to_string(place.bench().join("package.json")).unwrap_or_default();
-    format!(
-        "# Benchmarks\n\n\
-         Written by `cargo xtask bench`: {}, a prompt of {PROMPT} tokens, then {GENERATE} generated. Engines run in turns; \
-         medians of {repeats}. The last two columns say how many times as fast Jeoul is, \
-         and what it wants to be where it is not.\n\n\
-         {}, {cores} cores; {}; commit {commit} of {day}; {}.\n",
-        registry::DEFAULT,
-        processor.trim_start_matches(['\t', ' ', ':']),
-        chromium.unwrap_or_default(),
-        versions(&packages).join(", ")
-    )
-}
-
-/// `name version` of the dependencies in a package.json.
-fn versions(packages: &str) -> Vec<String> {
-    let parsed: serde_json::Value = serde_json::from_str(packages).unwrap_or_default();
-    let dependencies = parsed["dependencies"].as_object().into_iter().flatten();
-    dependencies
-        .map(|(name, version)| format!("{name} {}", version.as_str().unwrap_or_default()))
-        .collect()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_table_says_how_many_times_as_fast_jeoul_is() {
-        let speeds = |prefill: &[f64], decode: &[f64]| Speeds {
-            prefill: prefill.to_vec(),
-            decode: decode.to_vec(),
-            error: None,
-        };
-        let broken = Speeds {
-            error: Some("no | memory".into()),
-            ..Speeds::default()
-        };
-        let measured = vec![
-            ("Jeoul".to_owned(), speeds(&[90.0, 110.0, 100.0], &[40.0])),
-            ("wllama-1".to_owned(), speeds(&[25.0, 75.0], &[5.0])),
-            ("broken".to_owned(), broken),
-        ];
-        assert_eq!(
-            rows(BROWSER, "Q8_0", &measured),
-            "| Q8_0 | Jeoul | 100.0 | 40.0 | 1.00 × | 1.00 × |\n\
-             | Q8_0 | wllama-1 | 50.0 | 5.0 | 2.00 × (goal 8) | 8.00 × |\n\
-             | Q8_0 | broken | not measured: no \\| memory | | | |\n"
-        );
-    }
-
-    #[test]
-    fn versions_stand_in_package_json() {
-        let packages = r#"{"dependencies": {"a": "1.2.3", "@b/c": "4.0.0"}}"#;
-        assert_eq!(versions(packages), ["a 1.2.3", "@b/c 4.0.0"]);
-    }
 }

@@ -1,7 +1,8 @@
 //! `cargo xtask build`: the engine modules and the page.
 //!
-//! Two engine modules leave this verb. The CPU module holds no GPU crates, builds optimised in a minute or two and is
-//! all a first score needs. The GPU module holds both lanes; its dependencies take 5 minutes unoptimised and more than
+//! Three engine modules leave this verb. The CPU module holds no GPU crates, builds optimised in a minute or two and is
+//! all a first score needs. The module with threads is the same with shared memory, which not every page may have; its standard
+//! library is built along. The GPU module holds both lanes; its dependencies take 5 minutes unoptimised and more than
 //! 15 optimised. The page offers the GPU lane once `/engine/gpu/` is there.
 
 use std::fs;
@@ -33,9 +34,10 @@ pub(crate) struct Build {
 impl Build {
     /// Runs the verb.
     pub(crate) fn run(&self, place: &Place) -> anyhow::Result<()> {
-        setup::ensure(place, Need::BUILD)?;
+        setup::ensure(place, &[Need::BUILD, Need::THREADS].concat())?;
         engine(place, Module::Cpu, self.release)?;
         page(place)?;
+        engine(place, Module::CpuThreads, self.release)?;
         if self.gpu {
             engine(place, Module::Gpu, self.release)?;
         }
@@ -43,11 +45,13 @@ impl Build {
     }
 }
 
-/// One of the two wasm modules.
+/// One of the wasm modules.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Module {
     /// The CPU lane alone.
     Cpu,
+    /// The CPU lane with threads.
+    CpuThreads,
     /// Both lanes.
     Gpu,
 }
@@ -57,11 +61,12 @@ impl Module {
     fn name(self) -> &'static str {
         match self {
             Self::Cpu => "cpu",
+            Self::CpuThreads => "cpu-threads",
             Self::Gpu => "gpu",
         }
     }
 
-    /// Cargo profile: the CPU module is cheap enough to be always optimised.
+    /// Cargo profile: the CPU modules are cheap enough to be always optimised.
     fn profile(self, release: bool) -> &'static str {
         match self {
             Self::Gpu if !release => "web-fast",
@@ -76,9 +81,16 @@ pub(crate) fn engine(place: &Place, module: Module, release: bool) -> anyhow::Re
     step(
         &format!("engine module `{name}`, profile `{profile}`"),
         || {
-            let rust =
-                WasmRust::find().context("no Rust for wasm; `cargo xtask setup` installs it")?;
-            let (mut build, products) = rust.cargo_build(place, name);
+            let (mut build, products) = match module {
+                Module::CpuThreads => WasmRust::find_sources()
+                    .context(
+                        "no sources of Rust's standard library; `cargo xtask setup` installs them",
+                    )?
+                    .cargo_build_threads(place, name),
+                _ => WasmRust::find()
+                    .context("no Rust for wasm; `cargo xtask setup` installs it")?
+                    .cargo_build(place, name),
+            };
             build.args(["--package", "jeoul-web", "--profile", profile]);
             if module == Module::Gpu {
                 build.args(["--features", "gpu"]);
@@ -86,12 +98,11 @@ pub(crate) fn engine(place: &Place, module: Module, release: bool) -> anyhow::Re
             run(&mut build)?;
             let fresh = place.engine().join(format!(".{name}-new"));
             remove(&fresh)?;
-            bindgen(
-                place,
-                &products.join(profile).join("jeoul_web.wasm"),
-                &fresh,
-                release,
-            )?;
+            let wasm = products.join(profile).join("jeoul_web.wasm");
+            bindgen(place, &wasm, &fresh, release)?;
+            if release {
+                optimise(place, module, &fresh)?;
+            }
             replace(&fresh, &place.engine().join(name))
         },
     )
@@ -102,7 +113,7 @@ pub(crate) fn forget(place: &Place, module: Module) -> anyhow::Result<()> {
     remove(&place.engine().join(module.name()))
 }
 
-/// Makes the JavaScript side of a module, and with `release` a smaller and faster module.
+/// Makes the JavaScript side of a module; `release` leaves names out.
 fn bindgen(place: &Place, wasm: &Path, folder: &Path, release: bool) -> anyhow::Result<()> {
     let program = toolchain::wasm_bindgen(place)?
         .context("no wasm-bindgen; `cargo xtask setup` installs it")?;
@@ -110,11 +121,13 @@ fn bindgen(place: &Place, wasm: &Path, folder: &Path, release: bool) -> anyhow::
     command
         .args(["--target", "web", "--out-dir"])
         .arg(folder)
-        .arg(wasm);
-    if !release {
-        return run(&mut command);
-    }
-    run(command.arg("--remove-name-section"))?;
+        .arg(wasm)
+        .args(release.then_some("--remove-name-section"));
+    run(&mut command)
+}
+
+/// Makes a module smaller and faster.
+fn optimise(place: &Place, module: Module, folder: &Path) -> anyhow::Result<()> {
     let tools = place.tools();
     let optimiser = tools.join("node_modules/.bin").join(if cfg!(windows) {
         "wasm-opt.cmd"
@@ -133,15 +146,17 @@ fn bindgen(place: &Place, wasm: &Path, folder: &Path, release: bool) -> anyhow::
             BINARYEN,
         ]))?;
     }
-    let module = folder.join("jeoul_web_bg.wasm");
+    let file = folder.join("jeoul_web_bg.wasm");
+    let threads = (module == Module::CpuThreads).then_some("--enable-threads");
     // No fast-math: the CPU lane's numbers stay the same to the bit.
     run(Command::new(optimiser)
         .arg("-O3")
         .args(FEATURES)
+        .args(threads)
         .arg("-o")
-        .arg(&module)
-        .arg(&module))?;
-    run(Command::new("node").args(["--eval", CHECK]).arg(&module))
+        .arg(&file)
+        .arg(&file))?;
+    run(Command::new("node").args(["--eval", CHECK]).arg(&file))
         .context("the optimised module is not one that V8 takes")
 }
 

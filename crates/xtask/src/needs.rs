@@ -18,6 +18,8 @@ const NODE_MIN: (u32, u32) = (20, 19);
 pub(crate) enum Need {
     /// A compiler for wasm.
     WasmRust,
+    /// Rust's standard library as sources, for the module with threads.
+    StdSources,
     /// The wasm-bindgen command of the locked version.
     WasmBindgen,
     /// Node.js with npm.
@@ -44,11 +46,14 @@ impl Need {
     ];
     /// What tests take on top.
     pub(crate) const TEST: &[Self] = &[Self::BrowserPackages, Self::Chromium, Self::Vulkan];
+    /// What several threads in the page take on top of [`Self::BUILD`]; without it there is one.
+    pub(crate) const THREADS: &[Self] = &[Self::StdSources];
 
     /// Name for people.
     pub(crate) fn name(self) -> &'static str {
         match self {
             Self::WasmRust => "Rust for wasm",
+            Self::StdSources => "sources of Rust's library",
             Self::WasmBindgen => "wasm-bindgen",
             Self::Node => "Node.js",
             Self::PagePackages => "npm packages of www/",
@@ -63,6 +68,10 @@ impl Need {
     pub(crate) fn find(self, place: &Place) -> anyhow::Result<Option<String>> {
         Ok(match self {
             Self::WasmRust => WasmRust::find().map(|rust| rust.describe()),
+            Self::StdSources => WasmRust::find_sources().map(|rust| match rust {
+                WasmRust::Installed => "the active toolchain's".to_owned(),
+                WasmRust::Debian { .. } => "Debian's rust-web-src".to_owned(),
+            }),
             Self::WasmBindgen => {
                 toolchain::wasm_bindgen(place)?.map(|path| path.display().to_string())
             }
@@ -80,6 +89,10 @@ impl Need {
         match self {
             Self::WasmRust => toolchain::install().context(
                 "no Rust for wasm\n\nhint: `rustup target add wasm32-unknown-unknown`, \
+                 or on Debian `apt-get install rustc-web rust-web-src lld-22`",
+            ),
+            Self::StdSources => toolchain::install_sources().context(
+                "no sources of Rust's standard library\n\nhint: `rustup component add rust-src`, \
                  or on Debian `apt-get install rustc-web rust-web-src lld-22`",
             ),
             Self::WasmBindgen => toolchain::install_wasm_bindgen(place),

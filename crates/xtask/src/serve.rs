@@ -35,7 +35,8 @@ impl Serve {
         // First, so that a port in use is known before minutes of building.
         let listener = server::listen(self.port)?;
         setup::ensure(place, Need::BUILD)?;
-        // A GPU module of older sources would not understand this page; unchanged, it is back in seconds.
+        // Modules of older sources would not understand this page; unchanged, they are back in seconds.
+        build::forget(place, Module::CpuThreads)?;
         build::forget(place, Module::Gpu)?;
         build::engine(place, Module::Cpu, self.release)?;
         build::page(place)?;
@@ -49,6 +50,12 @@ impl Serve {
         } else {
             None
         };
+        let threads = setup::ensure(place, Need::THREADS)
+            .and_then(|()| build::engine(place, Module::CpuThreads, self.release));
+        match threads {
+            Ok(()) => eprintln!("\n  Threads are ready: reload http://{address}/ to use them\n"),
+            Err(error) => eprintln!("\n  {error:#}\n  The page goes on with one thread.\n"),
+        }
         if !self.no_gpu {
             match build::engine(place, Module::Gpu, self.release) {
                 Ok(()) => eprintln!("\n  The GPU lane is ready: http://{address}/ offers it\n"),

@@ -21,7 +21,7 @@ impl Setup {
     /// Runs the verb.
     pub(crate) fn run(&self, place: &Place) -> anyhow::Result<()> {
         let tests = if self.no_tests { &[] } else { Need::TEST };
-        let needs = [Need::BUILD, tests].concat();
+        let needs = [Need::BUILD, Need::THREADS, tests].concat();
         if self.check {
             check(place, &needs)
         } else {

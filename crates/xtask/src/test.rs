@@ -32,7 +32,7 @@ enum Part {
     Page,
     /// Scores on real documents against lm-evaluation-harness itself, where there are such documents.
     Parity,
-    /// Both wasm modules and the journeys through the page in Chromium.
+    /// All wasm modules and the journeys through the page in Chromium.
     Browser,
 }
 
@@ -112,7 +112,10 @@ fn needs(parts: &[Part]) -> Vec<Need> {
         Part::Parity => Vec::new(),
         Part::Rust => vec![Need::Vulkan],
         Part::Page => vec![Need::Node, Need::PagePackages],
-        Part::Browser => [Need::BUILD, &[Need::BrowserPackages, Need::Chromium]].concat(),
+        Part::Browser => {
+            let browser = &[Need::BrowserPackages, Need::Chromium];
+            [Need::BUILD, Need::THREADS, browser].concat()
+        }
     };
     let mut needs = Vec::new();
     for need in parts.iter().flat_map(of) {
@@ -205,9 +208,10 @@ fn page(place: &Place, checks: &mut Checks) -> anyhow::Result<()> {
     checks.pass(build::page(place))
 }
 
-/// Journeys in Chromium against the built page, with both modules.
+/// Journeys in Chromium against the built page, with all modules.
 fn browser(place: &Place, checks: &mut Checks, smollm2: Option<&Path>) -> anyhow::Result<()> {
     checks.pass(build::engine(place, Module::Cpu, false))?;
+    checks.pass(build::engine(place, Module::CpuThreads, false))?;
     checks.pass(build::engine(place, Module::Gpu, false))?;
     checks.pass(build::page(place))?;
     checks.check("the command", || {

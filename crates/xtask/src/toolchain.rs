@@ -29,20 +29,41 @@ pub(crate) enum WasmRust {
 
 const DEBIAN_RUSTC: &str = "/usr/bin/rustc";
 
+/// The standard library's sources below a sysroot's `rustlib`.
+const STD_SOURCES: &str = "src/rust/library/std/src/lib.rs";
+
+/// Flags of a module whose memory threads share: what rustc may use, most memory in bytes (all that wasm can address; the browser
+/// commits what is used), and what wasm-bindgen needs to start a thread.
+const THREADS: [&str; 8] = [
+    "-Ctarget-feature=+atomics,+bulk-memory,+mutable-globals",
+    "-Clink-arg=--shared-memory",
+    "-Clink-arg=--import-memory",
+    "-Clink-arg=--max-memory=4294967296",
+    "-Clink-arg=--export=__wasm_init_tls",
+    "-Clink-arg=--export=__tls_size",
+    "-Clink-arg=--export=__tls_align",
+    "-Clink-arg=--export=__tls_base",
+];
+
 impl WasmRust {
     /// What this machine has, the active toolchain first.
     pub(crate) fn find() -> Option<Self> {
-        let sysroot = output(Command::new("rustc").args(["--print", "sysroot"]));
-        if sysroot.is_some_and(|sysroot| {
-            Path::new(&sysroot)
-                .join("lib/rustlib")
-                .join(TARGET)
-                .join("lib")
-                .is_dir()
-        }) {
-            return Some(Self::Installed);
+        match rustlib().is_some_and(|rustlib| rustlib.join(TARGET).join("lib").is_dir()) {
+            true => Some(Self::Installed),
+            false => Self::debian(),
         }
-        let std_sources = Path::new("/usr/lib/rustlib/src/rust/library/std/src/lib.rs");
+    }
+
+    /// What this machine has with the standard library's sources: threads need one that is built for them.
+    pub(crate) fn find_sources() -> Option<Self> {
+        match rustlib().is_some_and(|rustlib| rustlib.join(STD_SOURCES).is_file()) {
+            true => Some(Self::Installed),
+            false => Self::debian(),
+        }
+    }
+
+    fn debian() -> Option<Self> {
+        let std_sources = Path::new("/usr/lib/rustlib").join(STD_SOURCES);
         let linker = wasm_ld()?;
         (Path::new(DEBIAN_RUSTC).is_file() && std_sources.is_file())
             .then_some(Self::Debian { linker })
@@ -68,14 +89,37 @@ impl WasmRust {
         // .cargo/config.toml has the flags of this target; a RUSTFLAGS of the shell would replace them.
         command.args(["--target", TARGET]).env_remove("RUSTFLAGS");
         if let Self::Debian { linker } = self {
-            command
-                .arg("-Zbuild-std=std,panic_abort")
+            build_std(&mut command)
                 .env("RUSTC", DEBIAN_RUSTC)
-                .env("RUSTC_BOOTSTRAP", "1")
                 .env("CARGO_TARGET_WASM32_UNKNOWN_UNKNOWN_LINKER", linker);
         }
         (command, folder.join(TARGET))
     }
+
+    /// The same for a module with threads, whose standard library is built along.
+    pub(crate) fn cargo_build_threads(&self, place: &Place, module: &str) -> (Command, PathBuf) {
+        let (mut command, products) = self.cargo_build(place, module);
+        if *self == Self::Installed {
+            build_std(&mut command);
+        }
+        // Cargo adds them to those of .cargo/config.toml.
+        let flags = THREADS.join(" ");
+        command.env("CARGO_TARGET_WASM32_UNKNOWN_UNKNOWN_RUSTFLAGS", flags);
+        (command, products)
+    }
+}
+
+/// Has cargo build the standard library, which a stable compiler does only when told so.
+fn build_std(command: &mut Command) -> &mut Command {
+    command
+        .arg("-Zbuild-std=std,panic_abort")
+        .env("RUSTC_BOOTSTRAP", "1")
+}
+
+/// Where the active toolchain has its libraries.
+fn rustlib() -> Option<PathBuf> {
+    let sysroot = output(Command::new("rustc").args(["--print", "sysroot"]))?;
+    Some(Path::new(&sysroot).join("lib/rustlib"))
 }
 
 /// LLVM's wasm linker of the highest version that is installed.
@@ -101,8 +145,17 @@ fn wasm_ld() -> Option<PathBuf> {
 
 /// Installs a compiler for wasm: rustup's target, else Debian's packages.
 pub(crate) fn install() -> anyhow::Result<()> {
+    rustup_or_debian(&["target", "add", TARGET])
+}
+
+/// Installs the standard library's sources: rustup's, else Debian's, with their compiler.
+pub(crate) fn install_sources() -> anyhow::Result<()> {
+    rustup_or_debian(&["component", "add", "rust-src"])
+}
+
+fn rustup_or_debian(rustup: &[&str]) -> anyhow::Result<()> {
     if which(&["rustup"]).is_some() {
-        match process::run(Command::new("rustup").args(["target", "add", TARGET])) {
+        match process::run(Command::new("rustup").args(rustup)) {
             Ok(()) => return Ok(()),
             Err(error) => eprintln!("  {error}; trying Debian's packages"),
         }

@@ -14,14 +14,60 @@ function ask(worker, command, file) {
   });
 }
 
-async function jeoul(model, { prompt, generate }) {
-  const worker = new Worker('/page/worker.js', { type: 'module' });
+/** Starts Jeoul's worker. */
+async function start(threads) {
+  const worker = new Worker(threads === 1 ? '/page/worker.js' : '/page/threads.js', { type: 'module' });
   await new Promise((resolve, reject) => {
     worker.onmessage = resolve;
     worker.onerror = (event) => reject(new Error(event.message || 'the worker did not start'));
   });
+  return worker;
+}
+
+/** Bytes that the engine reads at a time. */
+const CHUNK = 1 << 20;
+
+/** Seconds in which the file is read and nothing else. */
+async function readTime(file) {
+  const begin = performance.now();
+  for (let at = 0; at < file.size; at += CHUNK) await file.slice(at, at + CHUNK).arrayBuffer();
+  return (performance.now() - begin) / 1000;
+}
+
+/** Bytes of the engine's memory. */
+function memory() {
+  const channel = new BroadcastChannel('jeoul-memory');
+  return new Promise((resolve) => {
+    channel.onmessage = ({ data }) => {
+      channel.close();
+      resolve(data);
+    };
+    channel.postMessage(null);
+  });
+}
+
+const LOAD = { type: 'load', model: null, lane: 'cpu' };
+
+/** Loads the file anew: seconds to read it, seconds to the first probability, and the memory that this took. */
+async function loadOnce(file) {
+  const worker = await start(1);
+  const read = await readTime(file);
+  const begin = performance.now();
+  await ask(worker, LOAD, file);
+  await ask(worker, { type: 'measure', prompt: 1, generate: 1, repeats: 1 });
+  const first = (performance.now() - begin) / 1000;
+  const load = { read, first, memory: await memory(), size: file.size };
+  worker.terminate();
+  return load;
+}
+
+async function jeoul(model, { prompt, generate, repeats, threads }) {
   const file = new File([await (await fetch(model)).blob()], 'model.gguf');
-  await ask(worker, { type: 'load', model: null, lane: 'cpu' }, file);
+  globalThis.loads = [];
+  for (let repeat = 0; threads === 1 && repeat < repeats; repeat += 1) globalThis.loads.push(await loadOnce(file));
+  const worker = await start(threads);
+  const { lane } = await ask(worker, LOAD, file);
+  if (lane.threads !== threads) throw new Error(`${lane.threads} threads`);
   return async () => {
     const { prefill, decode } = await ask(worker, { type: 'measure', prompt, generate, repeats: 1 });
     return { prefill: prefill[0], decode: decode[0] };
@@ -73,7 +119,8 @@ async function flare(model, { prompt, generate }) {
 }
 
 globalThis.engines = {
-  jeoul,
+  jeoul: (model, sizes) => jeoul(model, { ...sizes, threads: 1 }),
+  'jeoul-2': (model, sizes) => jeoul(model, { ...sizes, threads: 2 }),
   'wllama-1': (model, sizes) => wllama(model, { ...sizes, threads: 1 }),
   'wllama-2': (model, sizes) => wllama(model, { ...sizes, threads: 2 }),
   flare,

@@ -20,7 +20,7 @@ interface Call {
 }
 
 export class Engine {
-  /** Which module the next worker loads; `gpu` holds both lanes. */
+  /** Which lane the next worker is for; the GPU's module holds both. */
   #build: LaneName = 'cpu';
   #worker: WorkerLike | null = null;
   #ready = false;

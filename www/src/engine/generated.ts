@@ -520,7 +520,11 @@ agreement: number | null,
 /**
  * Threads at work.
  */
-threads: number, };
+threads: number, 
+/**
+ * Why the CPU has one thread only; null if it has more, and on the GPU.
+ */
+thread_lack: ThreadLack | null, };
 
 /**
  * Where tensors are computed.
@@ -759,3 +763,8 @@ metrics: Array<MetricResult>, };
  * How a probability is found.
  */
 export type Test = "mcnemar" | "t";
+
+/**
+ * Why there is one thread only.
+ */
+export type ThreadLack = "notIsolated" | "oneCore" | "noModule" | "failed";

@@ -1,4 +1,5 @@
 // Whether this browser can compute on its GPU, and whether the engine module for it is built yet.
+import { moduleExists } from './module';
 
 /** Why there is no GPU lane. */
 export type GpuLack = 'noWebGpu' | 'noAdapter' | 'noTimestamps';
@@ -9,7 +10,6 @@ export type GpuOffer =
   /** `software`: the adapter is the browser's own emulation, slower than the CPU lane. */
   | { state: 'building' | 'ready'; adapter: string; software: boolean };
 
-const MODULE = '/engine/gpu/jeoul_web.js';
 /** How often to look whether the module is there by now, in ms. */
 const POLL_MS = 10_000;
 
@@ -26,17 +26,12 @@ export async function findAdapter(gpu: GPU | undefined): Promise<GPUAdapter | Gp
   return adapter.features.has('timestamp-query') ? adapter : 'noTimestamps';
 }
 
-async function moduleExists(): Promise<boolean> {
-  const answer = await fetch(MODULE, { method: 'HEAD', cache: 'no-store' }).catch(() => null);
-  return answer?.ok === true && (answer.headers.get('content-type') ?? '').includes('javascript');
-}
-
 /** Tells what there is, and again when the module appears. */
 export async function watchGpu(tell: (offer: GpuOffer) => void): Promise<void> {
   const adapter = await findAdapter(navigator.gpu);
   if (typeof adapter === 'string') return tell({ state: 'lacking', lack: adapter });
   const found = { adapter: adapterName(adapter.info), software: adapter.info.isFallbackAdapter };
-  while (!(await moduleExists())) {
+  while (!(await moduleExists('gpu'))) {
     tell({ state: 'building', ...found });
     await new Promise((wake) => setTimeout(wake, POLL_MS));
   }

@@ -2,7 +2,7 @@
 import script from './worker.ts?worker&url';
 import type { LaneName } from './generated';
 
-/** Starts a worker for one of the two engine modules. */
+/** Starts a worker for a lane. */
 export function startWorker(build: LaneName): Worker {
   return new Worker(script, { type: 'module', name: build });
 }

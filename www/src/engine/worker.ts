@@ -1,28 +1,32 @@
-// The worker: starts one of the two engine modules, named by the worker's name, and lets it answer (`crates/web`).
-
-interface EngineModule {
-  /** Fetches and instantiates the wasm module beside it. */
-  default(): Promise<unknown>;
-  /** Takes over `onmessage`. */
-  serve(): void;
-}
-
-const build = self.name === 'gpu' ? 'gpu' : 'cpu';
+// The worker: starts an engine module for the lane that its name says, and lets it answer (`crates/web`).
+import type { ThreadLack } from './generated';
+import { moduleScript, type EngineModule } from './module';
+import { startThreads } from './threads';
 
 function report(reason: unknown): void {
   const detail = reason instanceof Error ? `${reason.name}: ${reason.message}` : String(reason);
   self.postMessage({ id: null, event: { type: 'failed', fault: { kind: 'engine', detail } } });
 }
 
+async function startSingle(name: string): Promise<EngineModule> {
+  const engine: EngineModule = await import(/* @vite-ignore */ moduleScript(name));
+  await engine.default();
+  return engine;
+}
+
+/** The CPU lane, with threads if it can have them. */
+async function startCpu(): Promise<[EngineModule, ThreadLack | null]> {
+  const threads = await startThreads();
+  return typeof threads === 'string' ? [await startSingle('cpu'), threads] : [threads, null];
+}
+
 // A panic inside a promise raises no `error` event that the page could see.
 self.addEventListener('unhandledrejection', (event) => report(event.reason));
 
 try {
-  const engine: EngineModule = await import(/* @vite-ignore */ `/engine/${build}/jeoul_web.js`);
-  await engine.default();
-  engine.serve();
+  const [engine, lack] = self.name === 'gpu' ? [await startSingle('gpu'), null] : await startCpu();
+  engine.serve(lack);
   self.postMessage({ ready: true });
 } catch (reason) {
   report(reason);
 }
-export {}; // makes this a module, so that it may await

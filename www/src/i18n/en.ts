@@ -159,6 +159,12 @@ export const en = {
       failed: 'The GPU failed its test on this device.',
     },
     fallback: 'The GPU could not be used, so the CPU goes on.',
+    threadLack: {
+      notIsolated: 'The server does not isolate this page from others, so it may use one thread only.',
+      oneCore: 'This device has one core.',
+      noModule: 'The engine module with more threads is not there; if it is being built, reload this page in a few minutes.',
+      failed: 'More threads could not be started, so one goes on.',
+    },
   },
   run: {
     label: 'Weighing',

@@ -146,6 +146,12 @@ export const ko: Texts = {
       failed: '이 기기의 GPU는 시험을 통과하지 못했습니다.',
     },
     fallback: 'GPU를 쓸 수 없어 CPU로 계속합니다.',
+    threadLack: {
+      notIsolated: '서버가 이 페이지를 다른 페이지와 격리하지 않아 스레드를 하나만 쓸 수 있습니다.',
+      oneCore: '이 기기에는 코어가 하나뿐입니다.',
+      noModule: '여러 스레드를 쓰는 엔진 모듈이 없습니다. 빌드하는 중이라면 몇 분 뒤에 이 페이지를 새로 고치세요.',
+      failed: '스레드를 더 시작하지 못해 하나로 계속합니다.',
+    },
   },
   run: {
     label: '측정',

@@ -49,7 +49,7 @@ export function exampleRun(): Run {
     registry: null,
     modelName: 'm',
     checkpoint,
-    lane: { lane: 'cpu', adapter: null, agreement: null, threads: 1 },
+    lane: { lane: 'cpu', adapter: null, agreement: null, threads: 1, thread_lack: null },
     settings: { seed: 1234, apply_chat_template: false, fewshot_as_multiturn: false, system_instruction: null },
     tasks: [
       { card: card('a', 60), request: { task: 'a', num_fewshot: 0, limit: 20 }, score: null, documents: [] },

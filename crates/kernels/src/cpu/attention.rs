@@ -4,6 +4,8 @@
 //! shares each transposed block. Every number comes out in one order: a score is summed over the head in ascending
 //! dimension, an output over the positions in their order, so that neither tile nor batch changes a bit.
 
+use wide::f32x4;
+
 use super::isa::Isa;
 use super::math;
 use super::pack::PANEL;
@@ -25,8 +27,8 @@ pub(super) struct Cache<'a> {
 
 /// Rows that share transposed keys.
 pub(super) const ROWS: usize = 16;
-/// Positions transposed at a time: the widest vector's lanes.
-const LANES: usize = 2 * PANEL;
+/// Positions transposed at a time.
+const LANES: usize = PANEL;
 
 widest! {
     /// `q [rows, heads · head_dim]`, the query heads that read the cache's; row `i` sees the places `seen[i]` of the cache, in
@@ -48,8 +50,8 @@ struct Work<'a> {
     cache: Cache<'a>,
     /// Query heads that read one key head.
     group: usize,
-    /// `[head_dim]` of 16 positions.
-    keys: Vec<[[f32; PANEL]; 2]>,
+    /// `[head_dim]`.
+    keys: Vec<[f32; LANES]>,
     /// `[rows · group]` of as many scores as the row with the most has.
     scores: Vec<f32>,
     /// How many of a row's places have scores.
@@ -62,7 +64,7 @@ impl<'a> Work<'a> {
         Self {
             cache,
             group,
-            keys: vec![[[0.0; PANEL]; 2]; cache.head_dim],
+            keys: vec![[0.0; LANES]; cache.head_dim],
             scores: Vec::new(),
             done: [0; ROWS],
         }
@@ -88,19 +90,24 @@ impl<'a> Work<'a> {
         self.score(isa, q, kv_head, seen, most);
         let (width, head_dim) = (q.len() / seen.len(), self.cache.head_dim);
         for (row, seen) in seen.iter().enumerate() {
-            for member in 0..self.group {
-                let weights = &mut self.scores[(row * self.group + member) * most..][..seen.len()];
-                let total = math::exp_and_sum(weights, math::largest(weights));
+            let mut member = 0;
+            while member < self.group {
+                let weights = &mut self.scores[(row * self.group + member) * most..];
                 let at = row * width + (kv_head * self.group + member) * head_dim;
-                weighted_sum(
-                    isa,
-                    self.cache,
+                let sum = WeightedSum {
+                    cache: self.cache,
                     kv_head,
                     seen,
-                    weights,
-                    total,
-                    &mut out[at..][..head_dim],
-                );
+                    most,
+                };
+                // One head's sums fill the registers of the narrow instruction sets.
+                let heads = if I::ROWS < 4 { 1 } else { self.group - member };
+                member += match heads {
+                    1 => sum.heads::<I, 1>(isa, weights, &mut out[at..]),
+                    2 => sum.heads::<I, 2>(isa, weights, &mut out[at..]),
+                    3 => sum.heads::<I, 3>(isa, weights, &mut out[at..]),
+                    _ => sum.heads::<I, 4>(isa, weights, &mut out[at..]),
+                };
             }
         }
     }
@@ -145,7 +152,8 @@ impl<'a> Work<'a> {
                         places,
                         most,
                     };
-                    member += match self.group - member {
+                    let left = self.group - member;
+                    member += match if left < I::ROWS { left } else { I::ROWS } {
                         1 => dot.heads::<I, 1>(isa, q, scores),
                         2 => dot.heads::<I, 2>(isa, q, scores),
                         3 => dot.heads::<I, 3>(isa, q, scores),
@@ -156,15 +164,30 @@ impl<'a> Work<'a> {
         }
     }
 
-    /// Keys of [`LANES`] places from `first` on, dimension by dimension; what lies beyond the cache stays as it was.
+    /// Keys of [`LANES`] places from `first` on, dimension by dimension; lanes beyond the cache hold the key of its last place.
     #[inline(always)]
     fn transpose(&mut self, kv_head: usize, first: usize) {
         let (width, head_dim) = (2 * self.cache.kv_width, self.cache.head_dim);
-        let places = &self.cache.places[first * width..];
-        for (lane, key) in places.chunks_exact(width).take(LANES).enumerate() {
-            let key = &key[(self.cache.first_head + kv_head) * head_dim..][..head_dim];
-            for (lanes, &key) in self.keys.iter_mut().zip(key) {
-                lanes[lane / PANEL][lane % PANEL] = key;
+        let last = self.cache.places.len() / width - 1;
+        let at = (self.cache.first_head + kv_head) * head_dim;
+        for lane in (0..LANES).step_by(4) {
+            let mut keys: [&[[f32; 4]]; 4] = [&[]; 4];
+            for (i, key) in keys.iter_mut().enumerate() {
+                let place = first + lane + i;
+                let place = if place < last { place } else { last };
+                *key = self.cache.places[place * width + at..][..head_dim]
+                    .as_chunks()
+                    .0;
+            }
+            // By vectors: left to itself the compiler scatters single values, which takes ten times as long.
+            for (d, dimensions) in self.keys.as_chunks_mut::<4>().0.iter_mut().enumerate() {
+                let mut four = [f32x4::splat(0.0); 4];
+                for (four, key) in four.iter_mut().zip(&keys) {
+                    *four = f32x4::from(key[d]);
+                }
+                for (lanes, four) in dimensions.iter_mut().zip(f32x4::transpose(four)) {
+                    lanes[lane..][..4].copy_from_slice(&four.to_array());
+                }
             }
         }
     }
@@ -173,7 +196,7 @@ impl<'a> Work<'a> {
 /// Some places that a row sees among the transposed ones.
 struct Dot<'a> {
     /// `[head_dim]`.
-    keys: &'a [[[f32; PANEL]; 2]],
+    keys: &'a [[f32; LANES]],
     /// The place in the first lane.
     first: u32,
     places: &'a [u32],
@@ -190,21 +213,17 @@ impl Dot<'_> {
         for (i, head) in heads.iter_mut().enumerate() {
             *head = &q[i * head_dim..][..head_dim];
         }
-        let mut lanes = [[0.0; LANES]; N];
-        for half in 0..2 / I::PANELS {
-            let mut sums = [isa.splat(0.0); N];
-            for (d, keys) in self.keys.iter().enumerate() {
-                let keys = isa.load([&keys[half], &keys[1]]);
-                for (sum, head) in sums.iter_mut().zip(&heads) {
-                    *sum = isa.add(*sum, isa.mul(isa.splat(head[d]), keys));
-                }
-            }
-            for (sum, lanes) in sums.iter().zip(&mut lanes) {
-                isa.store(*sum, &mut lanes[half * PANEL..][..I::PANELS * PANEL]);
+        let mut sums = [isa.splat(0.0); N];
+        for (d, keys) in self.keys.iter().enumerate() {
+            let keys = isa.load(keys);
+            for (sum, head) in sums.iter_mut().zip(&heads) {
+                *sum = isa.add(*sum, isa.mul(isa.splat(head[d]), keys));
             }
         }
         let scale = 1.0 / (head_dim as f32).sqrt();
-        for (head, lanes) in lanes.iter().enumerate() {
+        let mut lanes = [0.0; LANES];
+        for (head, sum) in sums.iter().enumerate() {
+            isa.store(*sum, &mut lanes);
             let scores = &mut scores[head * self.most..];
             for (score, place) in scores.iter_mut().zip(self.places) {
                 *score = lanes[(place - self.first) as usize % LANES] * scale;
@@ -215,46 +234,67 @@ impl Dot<'_> {
 }
 
 /// Panels of values whose sums stay in registers.
-const PANELS: usize = 4;
+const PANELS: usize = 2;
 
-/// `out [head_dim] = Σ weight · value / total`, over the places in order.
-#[inline(always)]
-fn weighted_sum<I: Isa>(
-    isa: I,
-    cache: Cache<'_>,
+/// What the query heads of one key head take from its values.
+struct WeightedSum<'a> {
+    cache: Cache<'a>,
     kv_head: usize,
-    seen: &[u32],
-    weights: &[f32],
-    total: f32,
-    out: &mut [f32],
-) {
-    let mut from = cache.kv_width + (cache.first_head + kv_head) * cache.head_dim;
-    let (chunks, rest) = out.as_chunks_mut::<{ PANELS * PANEL }>();
-    for out in chunks {
-        let mut sums = [isa.splat(0.0); PANELS];
-        for (&place, &weight) in seen.iter().zip(weights) {
-            let at = place as usize * 2 * cache.kv_width + from;
-            let values = cache.places[at..][..PANELS * PANEL].as_chunks().0;
-            let weight = isa.splat(weight);
-            for (i, sum) in sums.iter_mut().enumerate().take(PANELS / I::PANELS) {
-                let first = i * I::PANELS;
-                let values = isa.load([&values[first], &values[first + I::PANELS - 1]]);
-                *sum = isa.add(*sum, isa.mul(weight, values));
+    seen: &'a [u32],
+    /// From one head's weights to the next one's.
+    most: usize,
+}
+
+impl WeightedSum<'_> {
+    /// `out [N, head_dim] = Σ exp(weight) · value / Σ exp(weight)`, over the places in order; gives `N`. Weights are left as
+    /// `exp(weight - largest)`.
+    #[inline(always)]
+    fn heads<I: Isa, const N: usize>(&self, isa: I, weights: &mut [f32], out: &mut [f32]) -> usize {
+        let (head_dim, row) = (self.cache.head_dim, 2 * self.cache.kv_width);
+        let mut totals = [0.0; N];
+        for (total, weights) in totals.iter_mut().zip(weights.chunks_mut(self.most)) {
+            let weights = &mut weights[..self.seen.len()];
+            *total = math::exp_and_sum(weights, math::largest(weights));
+        }
+        let mut from = self.cache.kv_width + (self.cache.first_head + self.kv_head) * head_dim;
+        let mut done = 0;
+        while head_dim - done >= PANELS * PANEL {
+            let mut sums = [[isa.splat(0.0); PANELS]; N];
+            for (i, &place) in self.seen.iter().enumerate() {
+                let values = self.cache.places[place as usize * row + from..][..PANELS * PANEL]
+                    .as_chunks()
+                    .0;
+                for (head, sums) in sums.iter_mut().enumerate() {
+                    let weight = isa.splat(weights[head * self.most + i]);
+                    for (sum, values) in sums.iter_mut().zip(values) {
+                        *sum = isa.add(*sum, isa.mul(weight, isa.load(values)));
+                    }
+                }
+            }
+            for (head, (sums, total)) in sums.iter().zip(totals).enumerate() {
+                let out = &mut out[head * head_dim + done..][..PANELS * PANEL];
+                for (sum, out) in sums.iter().zip(out.as_chunks_mut().0) {
+                    isa.store(*sum, out);
+                }
+                for out in out {
+                    *out /= total;
+                }
+            }
+            (from, done) = (from + PANELS * PANEL, done + PANELS * PANEL);
+        }
+        for (head, total) in totals.iter().enumerate() {
+            let weights = &weights[head * self.most..];
+            for (d, out) in out[head * head_dim..][done..head_dim]
+                .iter_mut()
+                .enumerate()
+            {
+                let mut sum = 0.0;
+                for (&place, &weight) in self.seen.iter().zip(weights) {
+                    sum += weight * self.cache.places[place as usize * row + from + d];
+                }
+                *out = sum / total;
             }
         }
-        for (sum, out) in sums.iter().zip(out.chunks_exact_mut(I::PANELS * PANEL)) {
-            isa.store(*sum, out);
-        }
-        for out in out {
-            *out /= total;
-        }
-        from += PANELS * PANEL;
-    }
-    for (d, out) in rest.iter_mut().enumerate() {
-        let mut sum = 0.0;
-        for (&place, &weight) in seen.iter().zip(weights) {
-            sum += weight * cache.places[place as usize * 2 * cache.kv_width + from + d];
-        }
-        *out = sum / total;
+        N
     }
 }

@@ -1,20 +1,21 @@
 //! One row of the embedding table, read out of its panel.
 
-use super::pack::{PAIRS, PANEL, nibble_shift};
+use super::pack::{PANEL, Q4Block, Q8Block, nibble_shift, panel_words};
 use crate::{BLOCK, Format};
 
 /// Dequantises row `token` of a table of panels into `out [k]`.
-pub(super) fn row(token: usize, quants: &[i32], scales: &[f32], format: Format, out: &mut [f32]) {
+pub(super) fn row(token: usize, words: &[i32], format: Format, out: &mut [f32]) {
     let (panel, column) = (token / PANEL, token % PANEL);
-    let (k, blocks) = (out.len(), out.len() / BLOCK);
-    let quants = &quants[panel * PANEL * format.quant_words(k)..][..PANEL * format.quant_words(k)];
+    let size = panel_words(format, out.len());
+    let panel = &words[panel * size..][..size];
     match format {
         Format::Q4 => {
-            for (block, out) in out.chunks_exact_mut(BLOCK).enumerate() {
-                let at = (panel * blocks + block) * 2 * PANEL + column;
-                let (scale, minimum) = (scales[at], scales[at + PANEL]);
-                for (eight, out) in out.chunks_exact_mut(8).enumerate() {
-                    let word = quants[(block * BLOCK / 8 + eight) * PANEL + column];
+            let blocks: &[Q4Block] = bytemuck::cast_slice(panel);
+            for (block, out) in blocks.iter().zip(out.chunks_exact_mut(BLOCK)) {
+                let (scale, minimum) = (block.scales[column], block.minima[column]);
+                for (words, out) in block.quants.iter().zip(out.chunks_exact_mut(8)) {
+                    let word = words.as_chunks::<4>().0[column];
+                    let word = u32::from_le_bytes(word);
                     for (i, out) in out.iter_mut().enumerate() {
                         *out = scale * ((word >> nibble_shift(i)) & 15) as f32 + minimum;
                     }
@@ -22,20 +23,20 @@ pub(super) fn row(token: usize, quants: &[i32], scales: &[f32], format: Format, 
             }
         }
         Format::Q8 => {
-            let bytes: &[i8] = bytemuck::cast_slice(quants);
-            for (block, out) in out.chunks_exact_mut(BLOCK).enumerate() {
-                let scale = scales[(panel * blocks + block) * PANEL + column];
-                for (pair, out) in out.chunks_exact_mut(2).enumerate() {
-                    let at = ((block * PAIRS + pair) * PANEL + column) * 2;
-                    out[0] = scale * f32::from(bytes[at]);
-                    out[1] = scale * f32::from(bytes[at + 1]);
+            let blocks: &[Q8Block] = bytemuck::cast_slice(panel);
+            for (block, out) in blocks.iter().zip(out.chunks_exact_mut(BLOCK)) {
+                let pairs: &[[i8; 2]] = bytemuck::cast_slice(block.quants.as_flattened());
+                for (pair, out) in pairs.chunks_exact(PANEL).zip(out.chunks_exact_mut(2)) {
+                    let [even, odd] = pair[column].map(f32::from);
+                    out[0] = block.scales[column] * even;
+                    out[1] = block.scales[column] * odd;
                 }
             }
         }
         Format::F32 => {
-            let floats: &[f32] = bytemuck::cast_slice(quants);
-            for (i, out) in out.iter_mut().enumerate() {
-                *out = floats[i * PANEL + column];
+            let rows: &[[f32; PANEL]] = bytemuck::cast_slice(panel);
+            for (columns, out) in rows.iter().zip(out) {
+                *out = columns[column];
             }
         }
     }

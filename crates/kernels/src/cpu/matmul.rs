@@ -4,10 +4,8 @@
 //! rows, several at a time. Within a block sums are exact integers; across blocks they add up in f32, in ascending k, one
 //! accumulator per output.
 
-use wide::f32x4;
-
-use super::isa::{Isa, Portable};
-use super::pack::{PAIRS, PANEL};
+use super::isa::Isa;
+use super::pack::{F32Block, PAIRS, PANEL, Q4Block, Q8Block};
 use super::quantize::{Activations, Pairs, Quantized, RowBlock, Rows};
 use super::widest::widest;
 use crate::{BLOCK, Format};
@@ -17,24 +15,17 @@ const _: () = assert!(
     32767 * 15 * BLOCK as i64 <= i32::MAX as i64 && 32767 * 128 * BLOCK as i64 <= i32::MAX as i64
 );
 
-/// A matrix of [`Format::Q4`] or [`Format::Q8`], in panels.
+/// A matrix in panels; see [`super::pack`].
 #[derive(Clone, Copy)]
 pub(super) struct Matrix<'a> {
-    pub(super) quants: &'a [i32],
-    pub(super) scales: &'a [f32],
+    pub(super) words: &'a [i32],
     pub(super) format: Format,
     /// Output features.
     pub(super) n: usize,
 }
 
-impl Matrix<'_> {
-    fn panels(&self) -> usize {
-        self.n.div_ceil(PANEL)
-    }
-}
-
 widest! {
-    /// `out [rows, n] = x · Wᵀ`.
+    /// `out [rows, n] = x · Wᵀ`, for [`Format::Q4`] and [`Format::Q8`].
     pub(super) fn quantized(isa; x: &Activations, weights: &Matrix<'_>, out: &mut [f32]) {
         panels(isa, x, weights, out);
     }
@@ -43,137 +34,137 @@ widest! {
 /// Rows that share one widening of the weights: their tiles and one block of their activations fit the first cache.
 const ROWS_MAX: usize = 256;
 
-/// All panels, as many side by side as the instruction set holds.
 #[inline(always)]
 fn panels<I: Isa>(isa: I, x: &Activations, weights: &Matrix<'_>, out: &mut [f32]) {
+    let (words, n) = (weights.words, weights.n);
     match weights.format {
-        Format::Q4 => all_rows::<I, Q4>(isa, x, weights, out),
-        _ => all_rows::<I, Q8>(isa, x, weights, out),
+        Format::Q4 => all_rows::<I, Q4Block>(isa, x, bytemuck::cast_slice(words), n, out),
+        _ => all_rows::<I, Q8Block>(isa, x, bytemuck::cast_slice(words), n, out),
     }
 }
 
+/// `blocks [panels, k / 32]`.
 #[inline(always)]
-fn all_rows<I: Isa, Q: Quants>(isa: I, x: &Activations, weights: &Matrix<'_>, out: &mut [f32]) {
-    for (chunk, out) in out.chunks_mut(ROWS_MAX * weights.n).enumerate() {
+fn all_rows<I: Isa, B: Block>(isa: I, x: &Activations, blocks: &[B], n: usize, out: &mut [f32]) {
+    for (chunk, out) in out.chunks_mut(ROWS_MAX * n).enumerate() {
         let first = chunk * ROWS_MAX;
-        let rows = x.rows(first..first + out.len() / weights.n);
+        let rows = x.rows(first..first + out.len() / n);
         match rows.count() {
-            1 => few::<I, Q, 1>(isa, &rows, weights, out),
-            2 => few::<I, Q, 2>(isa, &rows, weights, out),
-            3 => few::<I, Q, 3>(isa, &rows, weights, out),
-            4 => few::<I, Q, 4>(isa, &rows, weights, out),
-            _ => many::<I, Q>(isa, &rows, weights, out),
+            1 => few::<I, B, 1>(isa, &rows, blocks, n, out),
+            2 => few::<I, B, 2>(isa, &rows, blocks, n, out),
+            3 if I::ROWS >= 4 => few::<I, B, 3>(isa, &rows, blocks, n, out),
+            4 if I::ROWS >= 4 => few::<I, B, 4>(isa, &rows, blocks, n, out),
+            _ => many::<I, B>(isa, &rows, blocks, n, out),
         }
     }
 }
 
-/// Up to 4 rows: weights are widened in registers and used there.
+/// As many rows as sums fit registers: weights are widened in registers and used there.
 #[inline(always)]
-fn few<I: Isa, Q: Quants, const N: usize>(
+fn few<I: Isa, B: Block, const N: usize>(
     isa: I,
     rows: &Rows<'_>,
-    weights: &Matrix<'_>,
+    blocks: &[B],
+    n: usize,
     out: &mut [f32],
 ) {
-    for panel in (0..weights.panels()).step_by(I::PANELS) {
+    for (panel, blocks) in blocks.chunks_exact(rows.blocks()).enumerate() {
         let mut tiles = [isa.splat(0.0); N];
-        for block in 0..rows.blocks() {
-            let weights = Block::<I>::read::<Q>(isa, weights, panel, block, rows.blocks());
-            weights.prefetch::<Q>(isa, rows.blocks());
-            if let Some((pairs, scales)) = rows.block(block).as_chunk::<N>(0) {
-                let sums = Q::streamed(isa, weights.quants, pairs);
-                weights.add(isa, sums, scales, &mut tiles);
+        for (block, weights) in blocks.iter().enumerate() {
+            let scales = Scales::of(isa, weights);
+            if let Some((pairs, quantized)) = rows.block(block).as_chunk::<N>(0) {
+                let sums = weights.streamed(isa, pairs);
+                scales.add(isa, sums, quantized, &mut tiles);
             }
             for (row, left) in rows.leftovers(block) {
-                let sums = Q::streamed(isa, weights.quants, &[left.pairs]);
+                let sums = weights.streamed(isa, &[left.pairs]);
                 let tile = std::array::from_mut(&mut tiles[row]);
-                weights.add(isa, sums, &[left.scale], tile);
+                scales.add(isa, sums, &[left.scale], tile);
             }
         }
-        store(isa, &tiles, panel, weights.n, out);
+        store(isa, &tiles, panel, n, out);
     }
 }
 
 /// Any number of rows: weights are widened into a buffer, which then serves all of them.
 #[inline(always)]
-fn many<I: Isa, Q: Quants>(isa: I, rows: &Rows<'_>, weights: &Matrix<'_>, out: &mut [f32]) {
-    let mut buffer = [isa.widened_zero(); PAIRS];
+fn many<I: Isa, B: Block>(isa: I, rows: &Rows<'_>, blocks: &[B], n: usize, out: &mut [f32]) {
+    let mut widened = [isa.widened_zero(); PAIRS];
     let mut tiles = vec![isa.splat(0.0); rows.count()];
-    for panel in (0..weights.panels()).step_by(I::PANELS) {
+    for (panel, blocks) in blocks.chunks_exact(rows.blocks()).enumerate() {
         tiles.fill(isa.splat(0.0));
-        for block in 0..rows.blocks() {
-            let weights = Block::<I>::read::<Q>(isa, weights, panel, block, rows.blocks());
-            Q::widen(isa, weights.quants, &mut buffer);
-            let activations = rows.block(block);
+        for (block, weights) in blocks.iter().enumerate() {
+            weights.widen(isa, &mut widened);
+            let (scales, activations) = (Scales::of(isa, weights), rows.block(block));
             let mut done = 0;
-            if I::ROWS == 8 {
-                done = weights.add_chunks::<8>(isa, &buffer, &activations, &mut tiles, done);
+            if I::ROWS >= 8 {
+                done = scales.add_chunks::<8>(isa, &widened, &activations, &mut tiles, done);
             }
-            done = weights.add_chunks::<4>(isa, &buffer, &activations, &mut tiles, done);
-            weights.add_chunks::<1>(isa, &buffer, &activations, &mut tiles, done);
+            if I::ROWS >= 4 {
+                done = scales.add_chunks::<4>(isa, &widened, &activations, &mut tiles, done);
+            }
+            done = scales.add_chunks::<2>(isa, &widened, &activations, &mut tiles, done);
+            scales.add_chunks::<1>(isa, &widened, &activations, &mut tiles, done);
             for (row, left) in rows.leftovers(block) {
                 let tile = std::array::from_mut(&mut tiles[row]);
-                let sums = buffered(isa, &buffer, &[left.pairs]);
-                weights.add(isa, sums, &[left.scale], tile);
+                let sums = buffered(isa, &widened, &[left.pairs]);
+                scales.add(isa, sums, &[left.scale], tile);
             }
         }
-        store(isa, &tiles, panel, weights.n, out);
+        store(isa, &tiles, panel, n, out);
     }
 }
 
-/// Writes the panels' tiles into their columns; the last panel may be narrower.
+/// Writes a panel's tiles into its columns; the last panel may be narrower.
 #[inline(always)]
 fn store<I: Isa>(isa: I, tiles: &[I::Floats], panel: usize, n: usize, out: &mut [f32]) {
-    let columns = panel * PANEL..n.min((panel + I::PANELS) * PANEL);
+    let columns = panel * PANEL..n.min((panel + 1) * PANEL);
+    let mut values = [0.0; PANEL];
     for (row, tile) in out.chunks_exact_mut(n).zip(tiles) {
-        isa.store(*tile, &mut row[columns.clone()]);
+        isa.store(*tile, &mut values);
+        row[columns.clone()].copy_from_slice(&values[..columns.len()]);
     }
 }
 
-/// How the weights of a block lie in memory.
+/// One block of a panel.
 ///
 /// No closures here and below: they would not be compiled for the instruction set.
-trait Quants {
-    /// Bytes of one block of one panel.
-    const BYTES: usize;
-    /// Vectors of scales, and perhaps of minima, that go with it.
-    const SCALES: usize;
-    /// Widens a block.
-    fn widen<I: Isa>(isa: I, panels: [&[u8]; 2], into: &mut [I::Pair; PAIRS]);
-    /// Integer sums of a block, each pair of weights widened where it is used.
-    fn streamed<I: Isa, const N: usize>(
-        isa: I,
-        panels: [&[u8]; 2],
-        rows: &[Pairs; N],
-    ) -> [I::Sums; N];
+trait Block: bytemuck::Pod {
+    /// One scale a column.
+    fn scales(&self) -> &[f32; PANEL];
+    /// One minimum a column, if the format has any.
+    fn minima(&self) -> Option<&[f32; PANEL]>;
+    /// Widens all weights.
+    fn widen<I: Isa>(&self, isa: I, into: &mut [I::Pair; PAIRS]);
+    /// Integer sums, each pair of weights widened where it is used.
+    fn streamed<I: Isa, const N: usize>(&self, isa: I, rows: &[Pairs; N]) -> [I::Sums; N];
 }
 
-struct Q4;
-
-impl Quants for Q4 {
-    const BYTES: usize = PAIRS * PANEL;
-    const SCALES: usize = 2;
+impl Block for Q4Block {
+    #[inline(always)]
+    fn scales(&self) -> &[f32; PANEL] {
+        &self.scales
+    }
 
     #[inline(always)]
-    fn widen<I: Isa>(isa: I, panels: [&[u8]; 2], into: &mut [I::Pair; PAIRS]) {
-        let (left, right) = (panels[0].as_chunks().0, panels[1].as_chunks().0);
-        for (i, four) in into.as_chunks_mut().0.iter_mut().enumerate() {
-            *four = isa.widen_q4([&left[i], &right[i]]);
+    fn minima(&self) -> Option<&[f32; PANEL]> {
+        Some(&self.minima)
+    }
+
+    #[inline(always)]
+    fn widen<I: Isa>(&self, isa: I, into: &mut [I::Pair; PAIRS]) {
+        for (four, words) in into.as_chunks_mut().0.iter_mut().zip(&self.quants) {
+            *four = isa.widen_q4(words);
         }
     }
 
     #[inline(always)]
-    fn streamed<I: Isa, const N: usize>(
-        isa: I,
-        panels: [&[u8]; 2],
-        rows: &[Pairs; N],
-    ) -> [I::Sums; N] {
-        let (left, right) = (panels[0].as_chunks().0, panels[1].as_chunks().0);
+    fn streamed<I: Isa, const N: usize>(&self, isa: I, rows: &[Pairs; N]) -> [I::Sums; N] {
         let mut sums = [isa.zero(); N];
         // Sums twice as many fit the registers only for few rows; for more the shifts are shared.
-        if N > 2 {
-            for i in 0..PAIRS / 4 {
-                let weights = isa.widen_q4([&left[i], &right[i]]);
+        if 2 * N > I::ROWS {
+            for (i, words) in self.quants.iter().enumerate() {
+                let weights = isa.widen_q4(words);
                 for (pair, weights) in weights.iter().enumerate() {
                     for (sum, row) in sums.iter_mut().zip(rows) {
                         *sum = isa.dot(*sum, row[4 * i + pair], *weights);
@@ -183,8 +174,8 @@ impl Quants for Q4 {
             return sums;
         }
         let mut sixteenfold = [isa.zero(); N];
-        for i in 0..PAIRS / 4 {
-            let [first, second, third, fourth] = isa.widen_q4_unshifted([&left[i], &right[i]]);
+        for (i, words) in self.quants.iter().enumerate() {
+            let [first, second, third, fourth] = isa.widen_q4_unshifted(words);
             for ((sum, high), row) in sums.iter_mut().zip(&mut sixteenfold).zip(rows) {
                 *sum = isa.dot(*sum, row[4 * i], first);
                 *high = isa.dot(*high, row[4 * i + 1], second);
@@ -199,30 +190,29 @@ impl Quants for Q4 {
     }
 }
 
-struct Q8;
-
-impl Quants for Q8 {
-    const BYTES: usize = 2 * PAIRS * PANEL;
-    const SCALES: usize = 1;
+impl Block for Q8Block {
+    #[inline(always)]
+    fn scales(&self) -> &[f32; PANEL] {
+        &self.scales
+    }
 
     #[inline(always)]
-    fn widen<I: Isa>(isa: I, panels: [&[u8]; 2], into: &mut [I::Pair; PAIRS]) {
-        let (left, right) = (panels[0].as_chunks().0, panels[1].as_chunks().0);
-        for (i, two) in into.as_chunks_mut().0.iter_mut().enumerate() {
-            *two = isa.widen_q8([&left[i], &right[i]]);
+    fn minima(&self) -> Option<&[f32; PANEL]> {
+        None
+    }
+
+    #[inline(always)]
+    fn widen<I: Isa>(&self, isa: I, into: &mut [I::Pair; PAIRS]) {
+        for (two, bytes) in into.as_chunks_mut().0.iter_mut().zip(&self.quants) {
+            *two = isa.widen_q8(bytes);
         }
     }
 
     #[inline(always)]
-    fn streamed<I: Isa, const N: usize>(
-        isa: I,
-        panels: [&[u8]; 2],
-        rows: &[Pairs; N],
-    ) -> [I::Sums; N] {
-        let (left, right) = (panels[0].as_chunks().0, panels[1].as_chunks().0);
+    fn streamed<I: Isa, const N: usize>(&self, isa: I, rows: &[Pairs; N]) -> [I::Sums; N] {
         let mut sums = [isa.zero(); N];
-        for i in 0..PAIRS / 2 {
-            let [first, second] = isa.widen_q8([&left[i], &right[i]]);
+        for (i, bytes) in self.quants.iter().enumerate() {
+            let [first, second] = isa.widen_q8(bytes);
             for (sum, row) in sums.iter_mut().zip(rows) {
                 *sum = isa.dot(*sum, row[2 * i], first);
                 *sum = isa.dot(*sum, row[2 * i + 1], second);
@@ -248,51 +238,23 @@ fn buffered<I: Isa, const N: usize>(
     sums
 }
 
-/// One block of the panels at work.
-struct Block<'a, I: Isa> {
-    /// Where only one panel is at work, or there is only one, it stands twice.
-    quants: [&'a [u8]; 2],
-    scale_bytes: [&'a [u8]; 2],
+/// What a block's sums are multiplied with.
+struct Scales<I: Isa> {
     scales: I::Floats,
     /// `None` where the format has no minima.
     minima: Option<I::Floats>,
 }
 
-impl<'a, I: Isa> Block<'a, I> {
+impl<I: Isa> Scales<I> {
     #[inline(always)]
-    fn read<Q: Quants>(
-        isa: I,
-        weights: &Matrix<'a>,
-        panel: usize,
-        block: usize,
-        blocks: usize,
-    ) -> Self {
-        let last = weights.panels() - 1;
-        let at = [panel, (panel + I::PANELS - 1).min(last)].map(|panel| panel * blocks + block);
-        let (quants, scales): (&[u8], _) = (
-            bytemuck::cast_slice(weights.quants),
-            weights.scales.as_chunks().0,
-        );
-        let minima = at.map(|at| &scales[(at + 1) * Q::SCALES - 1]);
-        Self {
-            scale_bytes: at.map(|at| bytemuck::cast_slice(&scales[at * Q::SCALES..][..Q::SCALES])),
-            quants: at.map(|at| &quants[at * Q::BYTES..][..Q::BYTES]),
-            scales: isa.load(at.map(|at| &scales[at * Q::SCALES])),
-            minima: if Q::SCALES == 2 {
-                Some(isa.load(minima))
-            } else {
-                None
-            },
+    fn of(isa: I, block: &impl Block) -> Self {
+        let mut minima = None;
+        if let Some(values) = block.minima() {
+            minima = Some(isa.load(values));
         }
-    }
-
-    /// Asks for the same block of the next panels: a panel is too short for the processor to see a stream in it.
-    #[inline(always)]
-    fn prefetch<Q: Quants>(&self, isa: I, blocks: usize) {
-        let panels = I::PANELS * blocks;
-        for i in 0..I::PANELS {
-            isa.prefetch(self.quants[i], panels * Q::BYTES);
-            isa.prefetch(self.scale_bytes[i], panels * Q::SCALES * 4 * PANEL);
+        Self {
+            scales: isa.load(block.scales()),
+            minima,
         }
     }
 
@@ -306,91 +268,73 @@ impl<'a, I: Isa> Block<'a, I> {
         tiles: &mut [I::Floats],
         mut done: usize,
     ) -> usize {
-        while let (Some((pairs, scales)), Some(tiles)) =
+        while let (Some((pairs, quantized)), Some(tiles)) =
             (rows.as_chunk::<N>(done), tiles[done..].first_chunk_mut())
         {
-            self.add(isa, buffered(isa, widened, pairs), scales, tiles);
+            self.add(isa, buffered(isa, widened, pairs), quantized, tiles);
             done += N;
         }
         done
     }
 
-    /// Adds this block's sums of `N` rows to their tiles.
+    /// Adds a block's sums of `N` rows to their tiles.
     #[inline(always)]
     fn add<const N: usize>(
         &self,
         isa: I,
         sums: [I::Sums; N],
-        scales: &[Quantized; N],
+        rows: &[Quantized; N],
         tiles: &mut [I::Floats; N],
     ) {
-        for ((sum, scale), tile) in sums.iter().zip(scales).zip(tiles) {
-            let scales = isa.mul(isa.splat(scale.scale), self.scales);
+        for ((sum, row), tile) in sums.iter().zip(rows).zip(tiles) {
+            let scales = isa.mul(isa.splat(row.scale), self.scales);
             *tile = isa.add(*tile, isa.mul(isa.floats(*sum), scales));
             if let Some(minima) = self.minima {
-                *tile = isa.add(*tile, isa.mul(isa.splat(scale.sum), minima));
+                *tile = isa.add(*tile, isa.mul(isa.splat(row.sum), minima));
             }
         }
     }
 }
 
-/// `out [rows, n] = x · Wᵀ` for [`Format::F32`]: `x [rows, k]` in f32, sums in ascending k.
-pub(super) fn float(x: &[f32], quants: &[i32], k: usize, n: usize, out: &mut [f32]) {
-    let weights: &[f32] = bytemuck::cast_slice(quants);
-    for (panel, weights) in weights.chunks_exact(k * PANEL).enumerate() {
-        let columns = panel * PANEL..n.min((panel + 1) * PANEL);
-        for (row, out) in x.chunks_exact(k).zip(out.chunks_exact_mut(n)) {
-            let mut sum = [f32x4::splat(0.0); 2];
-            for (x, weights) in row.iter().zip(weights.as_chunks::<PANEL>().0) {
-                let [left, right]: [f32x4; 2] = bytemuck::cast(*weights);
-                sum[0] += f32x4::splat(*x) * left;
-                sum[1] += f32x4::splat(*x) * right;
+widest! {
+    /// `out [rows, n] = x · Wᵀ` for [`Format::F32`]: `x [rows, k]` in f32, sums in ascending k.
+    pub(super) fn float(isa; x: &[f32], words: &[i32], k: usize, n: usize, out: &mut [f32]) {
+        let blocks: &[F32Block] = bytemuck::cast_slice(words);
+        for (panel, blocks) in blocks.chunks_exact(k / BLOCK).enumerate() {
+            for (x, out) in x.chunks_exact(k).zip(out.chunks_exact_mut(n)) {
+                let mut sum = isa.splat(0.0);
+                for (x, weights) in x.iter().zip(blocks.as_flattened()) {
+                    sum = isa.add(sum, isa.mul(isa.splat(*x), isa.load(weights)));
+                }
+                store(isa, &[sum], panel, n, out);
             }
-            Portable.store(sum, &mut out[columns.clone()]);
         }
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use super::super::isa::Portable;
+    use super::super::noise;
     use super::*;
 
     const K: usize = 5 * BLOCK;
     /// Two whole panels and one of 5 columns.
     const N: usize = 2 * PANEL + 5;
 
-    /// Numbers in -1..1 that look random.
-    fn noise(count: usize) -> Vec<f32> {
-        let mut state = 1_u32;
-        (0..count)
-            .map(|_| {
-                state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
-                (state >> 8) as f32 / (1 << 23) as f32 - 1.0
-            })
-            .collect()
-    }
-
     /// Calls `test` with some rows, one of them with an outlier, and a matrix of each format.
     fn for_each_case(test: impl Fn(&[f32], &Matrix<'_>)) {
         for format in [Format::Q4, Format::Q8] {
-            let words = N.div_ceil(PANEL) * PANEL * format.quant_words(K);
-            let quants: Vec<i32> = noise(words)
-                .iter()
-                .map(|x| x.to_bits().swap_bytes() as i32)
-                .collect();
-            let scales = noise(N.div_ceil(PANEL) * PANEL * (K / BLOCK) * format.scales_per_block());
+            let words = noise::panels(format, N, K);
             for rows in (1..=13).chain([ROWS_MAX + 3]) {
-                let mut x = noise(rows * K);
+                let mut x = noise::numbers(rows * K);
                 x[(rows - 1) * K + 40] = 77.0;
-                test(
-                    &x,
-                    &Matrix {
-                        quants: &quants,
-                        scales: &scales,
-                        format,
-                        n: N,
-                    },
-                );
+                let matrix = Matrix {
+                    words: &words,
+                    format,
+                    n: N,
+                };
+                test(&x, &matrix);
             }
         }
     }

@@ -9,6 +9,8 @@ mod gate;
 mod isa;
 mod math;
 mod matmul;
+#[cfg(test)]
+mod noise;
 mod norm;
 pub(crate) mod pack;
 mod quantize;
@@ -94,18 +96,11 @@ fn normed(x: FlexTensor, norm: &FlexTensor, epsilon: f32) -> FlexTensor {
 }
 
 /// `x · Wᵀ` of a contiguous `x [rows, k]`, `[rows, n]`.
-fn product(
-    x: &FlexTensor,
-    quants: &FlexTensor,
-    scales: &FlexTensor,
-    format: Format,
-    n: usize,
-) -> Vec<f32> {
+fn product(x: &FlexTensor, weights: &FlexTensor, format: Format, n: usize) -> Vec<f32> {
     let [rows, k] = dims(x);
     let mut out = vec![0.0; rows * n];
     let weights = matmul::Matrix {
-        quants: words(quants),
-        scales: floats(scales),
+        words: words(weights),
         format,
         n,
     };
@@ -140,17 +135,17 @@ impl<'a> Angles<'a> {
 impl LanguageOps for Flex {
     fn embed(
         tokens: FlexTensor,
-        quants: FlexTensor,
-        scales: FlexTensor,
+        weights: FlexTensor,
+        _scales: FlexTensor,
         format: Format,
         k: usize,
     ) -> FlexTensor {
         let tokens = contiguous(tokens);
         let mut out = vec![0.0; words(&tokens).len() * k];
-        let (ids, quants, scales) = (words(&tokens), words(&quants), floats(&scales));
+        let (ids, panels) = (words(&tokens), words(&weights));
         threads::rows(&mut out, k, 4, |at, out| {
             for (&token, row) in ids[at / k..].iter().zip(out.chunks_exact_mut(k)) {
-                embed::row(token as usize, quants, scales, format, row);
+                embed::row(token as usize, panels, format, row);
             }
         });
         matrix(out, ids.len(), k)
@@ -160,14 +155,14 @@ impl LanguageOps for Flex {
         x: FlexTensor,
         norm: FlexTensor,
         epsilon: f32,
-        quants: FlexTensor,
-        scales: FlexTensor,
+        weights: FlexTensor,
+        _scales: FlexTensor,
         format: Format,
         n: usize,
     ) -> FlexTensor {
         let rows = dims(&x)[0];
         let normed = normed(x, &norm, epsilon);
-        let out = product(&normed, &quants, &scales, format, n);
+        let out = product(&normed, &weights, format, n);
         matrix(out, rows, n)
     }
 
@@ -175,12 +170,12 @@ impl LanguageOps for Flex {
         x: FlexTensor,
         norm: FlexTensor,
         epsilon: f32,
-        quants: FlexTensor,
+        weights: FlexTensor,
         scales: FlexTensor,
         format: Format,
         n: usize,
     ) -> FlexTensor {
-        Self::swiglu(Self::project(x, norm, epsilon, quants, scales, format, n))
+        Self::swiglu(Self::project(x, norm, epsilon, weights, scales, format, n))
     }
 
     fn swiglu(both: FlexTensor) -> FlexTensor {
@@ -196,12 +191,12 @@ impl LanguageOps for Flex {
     fn project_onto(
         onto: FlexTensor,
         x: FlexTensor,
-        quants: FlexTensor,
-        scales: FlexTensor,
+        weights: FlexTensor,
+        _scales: FlexTensor,
         format: Format,
     ) -> FlexTensor {
         let n = dims(&onto)[1];
-        let out = product(&contiguous(x), &quants, &scales, format, n);
+        let out = product(&contiguous(x), &weights, format, n);
         let mut onto = contiguous(onto);
         for (sum, out) in values_mut(&mut onto).iter_mut().zip(out) {
             *sum += out;

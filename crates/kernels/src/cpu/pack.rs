@@ -1,102 +1,133 @@
-//! Weights in panels of 8 output columns, so that one vector holds the same place of 4 columns.
+//! Weights in panels of 16 output columns, so that one vector holds the same place of several columns.
 //!
-//! Panel after panel, block after block:
-//! - `Q4`: 128 bytes, word `[eight][column]` of 8 values of k in the order of [`nibble_shift`], so that one mask yields a pair of
-//!   16-bit numbers; then elsewhere 8 scales and 8 minima.
-//! - `Q8`: 256 bytes, `[pair][column][2]`; elsewhere 8 scales.
-//! - `F32`: `[k][column]`, no scales.
-//!
-//! Columns beyond `n` in the last panel are zeros.
+//! A panel is one block of 32 values of k after the other, scales in front of their quants. So a product of few rows, which waits
+//! for memory, reads a matrix from its first word to its last; processors see that coming. Several short streams took twice as long.
 
 use burn::tensor::{DType, Device, Int, Tensor, TensorData};
+use bytemuck::{Pod, Zeroable};
 
 use crate::{BLOCK, Format, Rows};
 
-/// Output columns of a panel.
-pub(crate) const PANEL: usize = 8;
+/// Output columns of a panel. Those beyond `n` in the last one are zeros.
+pub(crate) const PANEL: usize = 16;
 /// Pairs of k in a block.
 pub(crate) const PAIRS: usize = BLOCK / 2;
+/// Bytes of a panel that are widened at a time: four pairs of k in 4 bits, two in 8 bits.
+pub(crate) const CHUNK: usize = 4 * PANEL;
 
-/// Where value `i` of eight stands in its word: both of a pair in the same place of the word's halves.
-pub(crate) const fn nibble_shift(i: usize) -> usize {
+/// [`Format::Q4`]: `w = scale · q + minimum`.
+#[derive(Clone, Copy, Pod, Zeroable)]
+#[repr(C)]
+pub(super) struct Q4Block {
+    pub(super) scales: [f32; PANEL],
+    pub(super) minima: [f32; PANEL],
+    /// Words `[eight][column]` of 8 values of k, each at its [`nibble_shift`].
+    pub(super) quants: [[u8; CHUNK]; BLOCK / 8],
+}
+
+/// [`Format::Q8`]: `w = scale · q`.
+#[derive(Clone, Copy, Pod, Zeroable)]
+#[repr(C)]
+pub(super) struct Q8Block {
+    pub(super) scales: [f32; PANEL],
+    /// `[pair][column][2]`.
+    pub(super) quants: [[u8; CHUNK]; PAIRS / 2],
+}
+
+/// [`Format::F32`]: `[k][column]`.
+pub(super) type F32Block = [[f32; PANEL]; BLOCK];
+
+/// Where value `i` of eight stands in its word: both of a pair in the same place of the word's halves, so that one mask yields
+/// a pair of 16-bit numbers.
+pub(super) const fn nibble_shift(i: usize) -> usize {
     4 * (i / 2 + 4 * (i % 2))
+}
+
+/// Words of 32 bits in a panel of `k` weights a column.
+pub(super) const fn panel_words(format: Format, k: usize) -> usize {
+    let block = match format {
+        Format::Q4 => size_of::<Q4Block>(),
+        Format::Q8 => size_of::<Q8Block>(),
+        Format::F32 => size_of::<F32Block>(),
+    };
+    k / BLOCK * block / size_of::<i32>()
 }
 
 /// A matrix on its way into panels.
 pub(crate) struct Panels {
     format: Format,
     k: usize,
-    quants: Vec<i32>,
-    scales: Vec<f32>,
+    words: Vec<i32>,
 }
 
 impl Panels {
     /// Room for `n` rows of `k` weights.
     pub(crate) fn new(format: Format, n: usize, k: usize) -> Self {
-        let panels = n.div_ceil(PANEL);
-        Self {
-            format,
-            k,
-            quants: vec![0; panels * PANEL * format.quant_words(k)],
-            scales: vec![0.0; panels * PANEL * format.scales_per_block() * (k / BLOCK)],
-        }
+        let words = vec![0; n.div_ceil(PANEL) * panel_words(format, k)];
+        Self { format, k, words }
     }
 
-    /// Packs rows `first ..`; `first` is a multiple of [`PANEL`].
+    /// Packs rows `first ..`.
     pub(crate) fn push(&mut self, first: usize, rows: Rows<'_>) {
         let (k, blocks) = (self.k, self.k / BLOCK);
+        let size = panel_words(self.format, k);
         for row in 0..rows.len() / k {
             let (panel, column) = ((first + row) / PANEL, (first + row) % PANEL);
-            let quants = &mut self.quants[panel * PANEL * self.format.quant_words(k)..]
-                [..PANEL * self.format.quant_words(k)];
+            let panel = &mut self.words[panel * size..][..size];
             match rows {
                 Rows::Q4 {
-                    quants: q,
+                    quants,
                     scales,
                     minima,
                 } => {
-                    for (eight, q) in q[row * k..][..k].as_chunks::<8>().0.iter().enumerate() {
-                        let word = &mut quants[eight * PANEL + column];
-                        for (i, &q) in q.iter().enumerate() {
-                            *word |= i32::from(q) << nibble_shift(i);
+                    let panel: &mut [Q4Block] = bytemuck::cast_slice_mut(panel);
+                    let quants = quants[row * k..][..k].as_chunks::<BLOCK>().0;
+                    let scales = scales[row * blocks..].iter().zip(&minima[row * blocks..]);
+                    for ((into, q), (&scale, &minimum)) in panel.iter_mut().zip(quants).zip(scales)
+                    {
+                        let eights = into.quants.iter_mut().zip(q.as_chunks::<8>().0);
+                        for (words, eight) in eights {
+                            let mut word = 0;
+                            for (i, &q) in eight.iter().enumerate() {
+                                word |= u32::from(q) << nibble_shift(i);
+                            }
+                            words[4 * column..][..4].copy_from_slice(&word.to_le_bytes());
                         }
-                    }
-                    for block in 0..blocks {
-                        let at = (panel * blocks + block) * 2 * PANEL + column;
-                        self.scales[at] = scales[row * blocks + block];
-                        self.scales[at + PANEL] = minima[row * blocks + block];
+                        into.scales[column] = scale;
+                        into.minima[column] = minimum;
                     }
                 }
-                Rows::Q8 { quants: q, scales } => {
-                    let bytes: &mut [i8] = bytemuck::cast_slice_mut(quants);
-                    for (pair, q) in q[row * k..][..k].as_chunks::<2>().0.iter().enumerate() {
-                        bytes[(pair * PANEL + column) * 2..][..2].copy_from_slice(q);
-                    }
-                    for block in 0..blocks {
-                        self.scales[(panel * blocks + block) * PANEL + column] =
-                            scales[row * blocks + block];
+                Rows::Q8 { quants, scales } => {
+                    let panel: &mut [Q8Block] = bytemuck::cast_slice_mut(panel);
+                    let quants = quants[row * k..][..k].as_chunks::<BLOCK>().0;
+                    let scales = &scales[row * blocks..];
+                    for ((into, q), &scale) in panel.iter_mut().zip(quants).zip(scales) {
+                        let pairs = into.quants.as_flattened_mut();
+                        for (pair, q) in q.as_chunks::<2>().0.iter().enumerate() {
+                            pairs[(pair * PANEL + column) * 2..][..2]
+                                .copy_from_slice(bytemuck::cast_slice(q));
+                        }
+                        into.scales[column] = scale;
                     }
                 }
                 Rows::F32(values) => {
-                    let floats: &mut [f32] = bytemuck::cast_slice_mut(quants);
-                    for (i, value) in values[row * k..][..k].iter().enumerate() {
-                        floats[i * PANEL + column] = *value;
+                    let panel: &mut [[f32; PANEL]] = bytemuck::cast_slice_mut(panel);
+                    for (into, value) in panel.iter_mut().zip(&values[row * k..][..k]) {
+                        into[column] = *value;
                     }
                 }
             }
         }
     }
 
-    /// Quants and scales, moved onto the device without a copy.
-    pub(crate) fn into_tensors(self, device: &Device) -> (Tensor<1, Int>, Tensor<1>) {
-        let (words, mut scales) = (self.quants.len(), self.scales);
-        if scales.is_empty() {
-            scales.push(0.0); // a tensor needs a value
-        }
-        let count = scales.len();
-        (
-            Tensor::from_data(TensorData::new(self.quants, [words]), (device, DType::I32)),
-            Tensor::from_data(TensorData::new(scales, [count]), (device, DType::F32)),
-        )
+    /// All panels.
+    pub(super) fn into_words(self) -> Vec<i32> {
+        self.words
+    }
+
+    /// All panels, moved onto the device without a copy.
+    pub(crate) fn into_tensor(self, device: &Device) -> Tensor<1, Int> {
+        let (count, words) = (self.words.len(), self.into_words());
+        Tensor::from_data(TensorData::new(words, [count]), (device, DType::I32))
     }
 }

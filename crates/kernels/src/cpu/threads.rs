@@ -14,10 +14,10 @@ use std::sync::Mutex;
 
 use super::attention::{self, Cache};
 use super::matmul::{self, Matrix};
-use super::pack::PANEL;
+use super::pack::{PANEL, panel_words};
 use super::quantize::Activations;
 use super::score::Summary;
-use crate::{BLOCK, Format};
+use crate::Format;
 
 /// Work that is not worth a second thread, in products; about 5 µs.
 const GRAIN: usize = 1 << 15;
@@ -60,7 +60,7 @@ mod here {
         POOL.help();
     }
 
-    /// Has whoever waits for a part give up. For the panic hook: a thread that aborts ends no part.
+    /// Has whoever waits for a part give up: a thread that broke ends none.
     #[cfg(target_family = "wasm")]
     pub fn give_up() {
         POOL.give_up();
@@ -187,20 +187,19 @@ pub(super) fn matmul(x: &[f32], k: usize, weights: &Matrix<'_>, out: &mut [f32])
         return each(ranges.iter().zip(outs).collect(), |(rows, out)| {
             let x = &x[rows.start * k..rows.end * k];
             match weights.format {
-                Format::F32 => matmul::float(x, weights.quants, k, n, out),
+                Format::F32 => matmul::float(x, weights.words, k, n, out),
                 _ => matmul::quantized(&Activations::new(x, k), weights, out),
             }
         });
     }
-    // AVX-512 takes two panels at once.
-    let ranges = ranges(n, parts, 2 * PANEL);
+    let ranges = ranges(n, parts, PANEL);
     let items = ranges.iter().zip(columns(out, n, &ranges)).collect();
     let some = |columns: &Range<usize>| some_columns(weights, k, columns);
     match weights.format {
         Format::F32 => each(items, |(columns, out): (_, Columns<'_>)| {
             let weights = some(columns);
             fill(out, |out| {
-                matmul::float(x, weights.quants, k, weights.n, out)
+                matmul::float(x, weights.words, k, weights.n, out)
             });
         }),
         _ => {
@@ -215,12 +214,10 @@ pub(super) fn matmul(x: &[f32], k: usize, weights: &Matrix<'_>, out: &mut [f32])
 /// A matrix of some of its columns, which begin with a panel.
 fn some_columns<'a>(weights: &Matrix<'a>, k: usize, columns: &Range<usize>) -> Matrix<'a> {
     let panels = columns.start / PANEL..columns.end.div_ceil(PANEL);
-    let of = |size: usize| panels.start * PANEL * size..panels.end * PANEL * size;
-    let format = weights.format;
+    let words = panel_words(weights.format, k);
     Matrix {
-        quants: &weights.quants[of(format.quant_words(k))],
-        scales: &weights.scales[of(format.scales_per_block() * (k / BLOCK))],
-        format,
+        words: &weights.words[panels.start * words..panels.end * words],
+        format: weights.format,
         n: columns.len(),
     }
 }
@@ -290,6 +287,7 @@ pub(super) fn score(logits: &[f32], vocab: usize, rows: &[i32], targets: &[i32])
 mod tests {
     use std::thread;
 
+    use super::super::noise;
     use super::pool::Pool;
     use super::*;
 
@@ -317,42 +315,19 @@ mod tests {
         }
     }
 
-    /// Numbers in -1..1 that look random.
-    fn noise(count: usize) -> Vec<f32> {
-        let mut state = count as u32;
-        (0..count)
-            .map(|_| {
-                state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
-                (state >> 8) as f32 / (1 << 23) as f32 - 1.0
-            })
-            .collect()
-    }
-
     #[test]
     fn products_are_equal_to_the_bit() {
-        // Columns beyond a multiple of two panels, and beyond one of one panel.
-        for (k, n) in [(256, 1000), (512, 2 * PANEL * 20 + 3)] {
+        // Columns beyond a multiple of a panel.
+        for (k, n) in [(256, 1000), (512, 40 * PANEL + 3)] {
             for format in [Format::Q4, Format::Q8, Format::F32] {
-                let padded = n.next_multiple_of(PANEL);
-                let quants: Vec<i32> = match format {
-                    Format::F32 => bytemuck::cast_vec(noise(padded * k)),
-                    _ => {
-                        let words = noise(padded * format.quant_words(k));
-                        words
-                            .iter()
-                            .map(|x| x.to_bits().swap_bytes() as i32)
-                            .collect()
-                    }
-                };
-                let scales = noise(padded * (k / BLOCK) * format.scales_per_block());
+                let words = noise::panels(format, n, k);
                 let weights = Matrix {
-                    quants: &quants,
-                    scales: &scales,
+                    words: &words,
                     format,
                     n,
                 };
                 for rows in [1, 2, 4, 5, 17, 2 * ROWS_MIN, 3 * ROWS_MIN + 9, 300] {
-                    let mut x = noise(rows * k);
+                    let mut x = noise::numbers(rows * k);
                     x[(rows - 1) * k + 40] = 77.0;
                     check(|| {
                         let mut out = vec![0.0; rows * n];
@@ -367,7 +342,7 @@ mod tests {
     #[test]
     fn attention_is_equal_to_the_bit() {
         let (heads, kv_heads, head_dim, places) = (6, 3, 36, 400);
-        let kept = noise(places * 2 * kv_heads * head_dim);
+        let kept = noise::numbers(places * 2 * kv_heads * head_dim);
         let cache = Cache {
             places: &kept,
             kv_width: kv_heads * head_dim,
@@ -376,7 +351,7 @@ mod tests {
             heads: kv_heads,
         };
         for rows in [1, 3, attention::ROWS, 2 * attention::ROWS + 5] {
-            let q = noise(rows * heads * head_dim);
+            let q = noise::numbers(rows * heads * head_dim);
             // Branches: each row sees a path of its own and itself.
             let row = |row: usize| {
                 (0..350 - 3 * row as u32)
@@ -394,8 +369,8 @@ mod tests {
 
     #[test]
     fn rows_and_scores_are_equal_to_the_bit() {
-        let x = noise(70 * 576);
-        let weight = noise(576);
+        let x = noise::numbers(70 * 576);
+        let weight = noise::numbers(576);
         check(|| {
             let mut out = vec![0.0; x.len()];
             rows(&mut out, 576, 4, |at, out| {

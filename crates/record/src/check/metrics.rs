@@ -1,7 +1,7 @@
 //! What the author claims beside what follows from the documents.
 
 use jeoul_eval::Task;
-use jeoul_eval::rescore::{Effort, metric_names, task_score};
+use jeoul_eval::rescore::{Effort, higher_is_better, metric_names, task_score};
 use jeoul_eval::results::{DocumentResult, MetricResult};
 
 use super::documents::close;
@@ -20,10 +20,10 @@ pub(super) fn check(
 ) -> Result<CheckedTask, Refusal> {
     let at = at.field("metrics");
     let metrics = match task {
-        None => claims(record, &at)?,
+        None => claims(record, None, &at)?,
         Some(task) if results.is_empty() => {
             expect(record, metric_names(task), &at)?;
-            claims(record, &at)?
+            claims(record, Some(task), &at)?
         }
         Some(task) => recompute(record, task, results, context, &at)?,
     };
@@ -71,7 +71,11 @@ fn claim<'a>(
 }
 
 /// The author's word, as far as it is possible at all.
-fn claims(record: &TaskRecord, at: &Pointer) -> Result<Vec<CheckedMetric>, Refusal> {
+fn claims(
+    record: &TaskRecord,
+    task: Option<&Task>,
+    at: &Pointer,
+) -> Result<Vec<CheckedMetric>, Refusal> {
     let mut metrics = Vec::with_capacity(record.metrics.len());
     for (index, claim) in record.metrics.iter().enumerate() {
         let share = claim.name == "exact_match" || claim.name.starts_with("acc");
@@ -88,7 +92,7 @@ fn claims(record: &TaskRecord, at: &Pointer) -> Result<Vec<CheckedMetric>, Refus
             filter: claim.filter.clone(),
             value: claim.value,
             stderr: claim.stderr,
-            higher_is_better: None,
+            higher_is_better: task.and_then(|task| higher_is_better(task, &claim.name)),
             chance: None,
             source: MetricSource::Claim,
         });
@@ -136,17 +140,20 @@ fn recompute(
             .documents
             .iter()
             .all(|document| matches!(document.values.get(index), Some(Some(_))));
-        let source = match (from_answers, has_values) {
-            (true, _) => MetricSource::Answers,
-            (false, true) => MetricSource::Values,
-            (false, false) => MetricSource::Claim,
+        let source = match (known, from_answers, has_values) {
+            (Some(_), true, _) => MetricSource::Answers,
+            (Some(_), false, true) => MetricSource::Values,
+            (_, _, _) => MetricSource::Claim,
         };
         let mut metric = CheckedMetric {
             name: name.clone(),
             filter: filter.clone(),
             value: claim.value,
             stderr: claim.stderr,
-            higher_is_better: known.map(|known| known.higher_is_better),
+            higher_is_better: known.map_or_else(
+                || higher_is_better(task, name),
+                |known| Some(known.higher_is_better),
+            ),
             chance: known.and_then(|known| known.chance),
             source,
         };

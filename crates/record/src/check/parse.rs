@@ -121,8 +121,14 @@ fn pointer(path: &Path) -> Pointer {
     path.iter()
         .fold(Pointer::default(), |at, segment| match segment {
             Segment::Seq { index } => at.item(*index),
+            // A field that is not known has any name; one that is no name is not repeated.
+            Segment::Map { key } if !is_name(key) => at,
             Segment::Map { key } => at.field(key),
             // A variant is a value here and has no place of its own.
             Segment::Enum { .. } | Segment::Unknown => at,
         })
+}
+
+fn is_name(key: &str) -> bool {
+    (1..=40).contains(&key.len()) && key.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_')
 }

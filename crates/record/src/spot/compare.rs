@@ -3,10 +3,12 @@
 //! On the CPU lane they are the same to the bit or they are forged. Between other lanes sums differ a little, and where two choices
 //! lie close an honest run can pick the other one: such documents are left out, and of the rest a few may differ.
 
+use std::collections::BTreeMap;
+
 use jeoul_eval::{OutputType, Task};
 
-use super::draw::{allowed, power};
-use super::{Comparison, DETECTION, Drawn, Verdict};
+use super::draw::{allowed, population, power};
+use super::{Comparison, DETECTION, Drawn, HONEST_REFUSED, Verdict};
 use crate::check::KnownTasks;
 use crate::envelope::{DocumentOutcome, Envelope, LaneKind, TaskRecord};
 
@@ -38,26 +40,23 @@ impl Default for Closeness {
 
 /// Compares the `drawn` documents with what the same requests gave on `lane`, in the same order.
 ///
-/// `population` is how many there were to draw from. Documents that `again` does not hold, or that cannot be scored, are not compared;
-/// if too few are left to find [`super::FORGED_SHARE`] forged ones with [`DETECTION`], nothing is decided.
+/// Documents that `again` does not hold, or that cannot be scored, are not compared. If too few are left to find
+/// [`super::FORGED_SHARE`] forged ones with [`DETECTION`], nothing is decided: on the CPU lane of each task that could be drawn from,
+/// between lanes of all together, where no task may stand out either.
 pub fn judge(
     envelope: &Envelope,
     tasks: &dyn KnownTasks,
-    population: usize,
     drawn: &[Drawn],
     lane: LaneKind,
     again: &[DocumentOutcome],
     closeness: &Closeness,
 ) -> Comparison {
     let exact = (envelope.lane.kind, lane) == (LaneKind::Cpu, LaneKind::Cpu);
-    let mut comparison = Comparison {
-        verdict: Verdict::Undecided,
-        compared: 0,
-        too_close: 0,
-        differing: Vec::new(),
-        allowed: 0,
-    };
-    let mut rates = 0.0;
+    let mut parts: BTreeMap<u32, Part> = BTreeMap::new();
+    for one in population(envelope, tasks) {
+        parts.entry(one.task).or_default().population += 1;
+    }
+    let (mut too_close, mut differing) = (0, Vec::new());
     for (drawn, again) in drawn.iter().zip(again) {
         let Some((record, task, claimed)) = find(envelope, tasks, *drawn) else {
             continue;
@@ -70,32 +69,75 @@ pub fn judge(
             false => near(task, record, claimed, again, closeness),
         };
         let Some(same) = same else {
-            comparison.too_close += 1;
+            too_close += 1;
             continue;
         };
-        comparison.compared += 1;
-        rates += match task.config().output_type() {
-            OutputType::GenerateUntil => closeness.generations_differ,
-            _ => closeness.choices_differ,
+        let part = parts.entry(drawn.task).or_default();
+        part.compared += 1;
+        part.rates += match (exact, task.config().output_type()) {
+            (true, _) => 0.0,
+            (false, OutputType::GenerateUntil) => closeness.generations_differ,
+            (false, _) => closeness.choices_differ,
         };
         if !same {
-            comparison.differing.push(*drawn);
+            part.differing += 1;
+            differing.push(*drawn);
         }
     }
-    let compared = comparison.compared;
-    if !exact && compared > 0 {
-        // A sum of different chances varies less than as many equal ones.
-        comparison.allowed = allowed(compared, rates / f64::from(compared));
-    }
-    let population = u32::try_from(population).unwrap_or(u32::MAX);
-    comparison.verdict = if comparison.differing.len() > comparison.allowed as usize {
+    let whole = parts.values().fold(Part::default(), |whole, part| Part {
+        population: whole.population + part.population,
+        compared: whole.compared + part.compared,
+        differing: whole.differing + part.differing,
+        rates: whole.rates + part.rates,
+    });
+    let allowed = whole.allowed(HONEST_REFUSED);
+    // Of many tasks one stands out by chance sooner than one alone.
+    let stands_out =
+        |part: &Part| part.differing > part.allowed(HONEST_REFUSED / parts.len() as f64);
+    let enough = match exact {
+        true => parts.values().all(|part| part.is_enough(0)),
+        false => whole.is_enough(allowed),
+    };
+    let verdict = if whole.differing > allowed || parts.values().any(stands_out) {
         Verdict::Disagrees
-    } else if compared > 0 && power(population, compared, comparison.allowed) >= DETECTION {
+    } else if enough && whole.compared > 0 {
         Verdict::Agrees
     } else {
         Verdict::Undecided
     };
-    comparison
+    Comparison {
+        verdict,
+        compared: whole.compared,
+        too_close,
+        differing,
+        allowed,
+    }
+}
+
+/// Documents of a task, or of all.
+#[derive(Clone, Copy, Default)]
+struct Part {
+    population: u32,
+    compared: u32,
+    differing: u32,
+    /// Sum of the probabilities with which honest ones differ.
+    rates: f64,
+}
+
+impl Part {
+    /// Differing documents that honest runs have.
+    fn allowed(&self, refused: f64) -> u32 {
+        // A sum of different chances varies less than as many equal ones.
+        allowed(
+            self.compared,
+            self.rates / f64::from(self.compared.max(1)),
+            refused,
+        )
+    }
+
+    fn is_enough(&self, allowed: u32) -> bool {
+        power(self.population, self.compared, allowed) >= DETECTION
+    }
 }
 
 fn find<'a>(

@@ -31,11 +31,11 @@ pub fn documents_needed(population: u32, share: f64, probability: f64) -> u32 {
 }
 
 /// Differing documents that an honest run has at most, of `drawn` of which each differs with probability `rate`; an honest run has
-/// more with probability [`HONEST_REFUSED`].
-pub fn allowed(drawn: u32, rate: f64) -> u32 {
+/// more with probability `refused`, as [`super::HONEST_REFUSED`].
+pub fn allowed(drawn: u32, rate: f64, refused: f64) -> u32 {
     match Binomial::new(rate.clamp(0.0, 1.0), u64::from(drawn)) {
         Ok(differing) if rate > 0.0 => (0..=drawn)
-            .find(|&most| differing.sf(u64::from(most)) <= HONEST_REFUSED)
+            .find(|&most| differing.sf(u64::from(most)) <= refused)
             .unwrap_or(drawn),
         _ => 0,
     }
@@ -49,7 +49,8 @@ pub fn sample_size(population: u32, exact: bool, closeness: &Closeness) -> u32 {
         return documents_needed(population, FORGED_SHARE, DETECTION);
     }
     let rate = closeness.choices_differ;
-    let enough = |drawn: &u32| power(population, *drawn, allowed(*drawn, rate)) >= DETECTION;
+    let enough =
+        |drawn: &u32| power(population, *drawn, allowed(*drawn, rate, HONEST_REFUSED)) >= DETECTION;
     let needed = (0..=population).find(enough).unwrap_or(population);
     // One in four may lie too close.
     population.min(needed.saturating_add(needed / 3))
@@ -85,41 +86,90 @@ pub fn population(envelope: &Envelope, tasks: &dyn KnownTasks) -> Vec<Drawn> {
         .collect()
 }
 
-/// Draws `count` of `population`, in the order of the submission; all of them if there are no more.
+/// Draws of each task of `population` as many documents as find [`FORGED_SHARE`] forged ones of that task, in the order of the
+/// submission. Drawn from all together, 10,000 documents would hide a small task that is forged whole. `exact` as in [`sample_size`].
 ///
 /// `seed` is secret randomness of the server and `key` the submission's [`crate::Checked::key`]. Who knows both can draw again and see
-/// that nothing was chosen. Each draw is SHA-256 of seed, key and a counter, and one that would make some documents more probable
-/// than others is drawn anew.
-pub fn draw(seed: &[u8; 32], key: &str, population: &[Drawn], count: u32) -> Vec<Drawn> {
-    let mut counter = 0u64;
-    let mut next = || {
-        let mut hash = Sha256::new();
-        hash.update(seed);
-        hash.update(key);
-        hash.update(counter.to_le_bytes());
-        counter += 1;
-        let digest = hash.finalize();
-        digest
-            .iter()
-            .take(8)
-            .fold(0u64, |number, &byte| number << 8 | u64::from(byte))
-    };
-    let mut below = |n: u64| loop {
-        let number = next();
-        if number < u64::MAX - u64::MAX % n {
-            return number % n;
-        }
-    };
-    // Fisher and Yates, as far as needed.
-    let mut left = population.to_vec();
-    let count = left.len().min(count as usize);
-    for place in 0..count {
-        let other = place + below((left.len() - place) as u64) as usize;
-        left.swap(place, other);
+/// that nothing was chosen.
+pub fn sample(
+    seed: &[u8; 32],
+    key: &str,
+    population: &[Drawn],
+    exact: bool,
+    closeness: &Closeness,
+) -> Vec<Drawn> {
+    let whole = population.len() as u64;
+    let together = u64::from(sample_size(count(population), exact, closeness));
+    let mut numbers = Numbers::new(seed, key);
+    let mut drawn = Vec::new();
+    for task in population.chunk_by(|one, next| one.task == next.task) {
+        let own = sample_size(count(task), true, closeness);
+        let share = (together * task.len() as u64).div_ceil(whole.max(1));
+        // On the CPU lane what each task needs is more than its share of what one task of that size would need.
+        let many = if exact { own } else { own.max(share as u32) };
+        drawn.extend(numbers.draw(task, many));
     }
-    left.truncate(count);
-    left.sort_unstable();
-    left
+    drawn
+}
+
+/// Draws `many` of `population`, in the order of the submission; all of them if there are no more. `seed` and `key` as in [`sample`].
+pub fn draw(seed: &[u8; 32], key: &str, population: &[Drawn], many: u32) -> Vec<Drawn> {
+    Numbers::new(seed, key).draw(population, many)
+}
+
+fn count(documents: &[Drawn]) -> u32 {
+    u32::try_from(documents.len()).unwrap_or(u32::MAX)
+}
+
+/// Numbers that nobody foresees who does not know the seed: SHA-256 of seed, key and a counter.
+struct Numbers<'a> {
+    seed: &'a [u8; 32],
+    key: &'a str,
+    counter: u64,
+}
+
+impl<'a> Numbers<'a> {
+    fn new(seed: &'a [u8; 32], key: &'a str) -> Self {
+        Self {
+            seed,
+            key,
+            counter: 0,
+        }
+    }
+
+    fn next(&mut self) -> u64 {
+        let mut hash = Sha256::new();
+        hash.update(self.seed);
+        hash.update(self.key);
+        hash.update(self.counter.to_le_bytes());
+        self.counter += 1;
+        let digest = hash.finalize();
+        let bytes = digest.iter().take(8);
+        bytes.fold(0, |number, &byte| number << 8 | u64::from(byte))
+    }
+
+    /// A number under `n`; one that would make some more probable than others is drawn anew.
+    fn below(&mut self, n: u64) -> u64 {
+        loop {
+            let number = self.next();
+            if number < u64::MAX - u64::MAX % n {
+                return number % n;
+            }
+        }
+    }
+
+    /// As Fisher and Yates shuffle, as far as needed.
+    fn draw(&mut self, population: &[Drawn], many: u32) -> Vec<Drawn> {
+        let mut left = population.to_vec();
+        let many = left.len().min(many as usize);
+        for place in 0..many {
+            let other = place + self.below((left.len() - place) as u64) as usize;
+            left.swap(place, other);
+        }
+        left.truncate(many);
+        left.sort_unstable();
+        left
+    }
 }
 
 #[cfg(test)]

@@ -1,7 +1,7 @@
 //! Spot checks: some documents of a submission are computed again, and the answers compared.
 //!
 //! Which documents is drawn from randomness of the server after the submission is stored, so that nobody can forge around them.
-//! [`sample_size`] says how many, [`draw`] which, [`judge`] compares the answers and [`label`] says what comparisons by several
+//! [`sample`] says which and how many, [`judge`] compares the answers and [`label`] says what comparisons by several
 //! people earn. Training on the documents cannot be found this way.
 
 mod compare;
@@ -12,7 +12,7 @@ use std::collections::BTreeSet;
 use serde::{Deserialize, Serialize};
 
 pub use compare::{Closeness, judge};
-pub use draw::{allowed, detection, documents_needed, draw, population, sample_size};
+pub use draw::{allowed, detection, documents_needed, draw, population, sample, sample_size};
 
 use crate::envelope::{LaneKind, TrustLabel};
 

@@ -1,4 +1,4 @@
-//! What one instruction set contributes to the matrix product: how many columns it holds in a vector, and the product of
+//! What one instruction set contributes to the matrix product: how many vectors a panel's columns take, and the product of
 //! 16-bit pairs. Chosen at run time; the same numbers come out of every one.
 //!
 //! A vector's lanes are output columns, integer sums are exact and f32 operations are never fused, so that a wider vector
@@ -12,10 +12,8 @@ pub(super) use portable::Portable;
 #[cfg(target_arch = "x86_64")]
 pub(super) use x86::{Avx2, Avx512};
 
-use super::pack::PANEL;
+use super::pack::{CHUNK, PANEL};
 
-/// Bytes that are widened at a time, of one panel: four pairs of k in 4 bits, two in 8 bits.
-pub(super) const CHUNK: usize = 4 * PANEL;
 /// The 4-bit numbers of a pair, one in each half of a word.
 const NIBBLES: i32 = 0x000f_000f;
 
@@ -25,28 +23,21 @@ const NIBBLES: i32 = 0x000f_000f;
 /// A value must exist only where the machine has the instructions: whoever makes one has asked the processor.
 /// The methods are inlined into a function that is compiled for them.
 pub(super) unsafe trait Isa: Copy {
-    /// Panels side by side in the vectors, 1 or 2.
-    const PANELS: usize;
     /// Rows whose sums stay in registers.
     const ROWS: usize;
-    /// One pair of k of all columns, as 16-bit numbers.
+    /// One pair of k of a panel, as 16-bit numbers.
     type Pair: Copy;
     /// One i32 sum per column.
     type Sums: Copy;
     /// One f32 per column.
     type Floats: Copy;
 
-    /// Widens four pairs of k of [`Self::PANELS`] panels of 4-bit weights; the other panel is not looked at.
-    fn widen_q4(self, panels: [&[u8; CHUNK]; 2]) -> [Self::Pair; 4];
+    /// Widens four pairs of k of 4-bit weights.
+    fn widen_q4(self, words: &[u8; CHUNK]) -> [Self::Pair; 4];
     /// The same with fewer instructions: the second and the fourth pair come 16-fold.
-    fn widen_q4_unshifted(self, panels: [&[u8; CHUNK]; 2]) -> [Self::Pair; 4];
+    fn widen_q4_unshifted(self, words: &[u8; CHUNK]) -> [Self::Pair; 4];
     /// Widens two pairs of k of 8-bit weights.
-    fn widen_q8(self, panels: [&[u8; CHUNK]; 2]) -> [Self::Pair; 2];
-    /// Asks for the bytes that stand `ahead` bytes behind these; it may be more than there are.
-    #[inline(always)]
-    fn prefetch(self, bytes: &[u8], ahead: usize) {
-        _ = (bytes, ahead);
-    }
+    fn widen_q8(self, bytes: &[u8; CHUNK]) -> [Self::Pair; 2];
     /// Weights of nothing.
     fn widened_zero(self) -> Self::Pair;
     /// Sums of nothing.
@@ -59,10 +50,10 @@ pub(super) unsafe trait Isa: Copy {
     fn floats(self, sums: Self::Sums) -> Self::Floats;
     /// One value in all columns.
     fn splat(self, value: f32) -> Self::Floats;
-    /// The values of [`Self::PANELS`] panels; the other is not looked at.
-    fn load(self, panels: [&[f32; PANEL]; 2]) -> Self::Floats;
-    /// Writes the first values of `out.len()` columns.
-    fn store(self, values: Self::Floats, out: &mut [f32]);
+    /// The values of a panel.
+    fn load(self, values: &[f32; PANEL]) -> Self::Floats;
+    /// Writes the values of a panel.
+    fn store(self, values: Self::Floats, out: &mut [f32; PANEL]);
     /// Product.
     fn mul(self, a: Self::Floats, b: Self::Floats) -> Self::Floats;
     /// Sum.

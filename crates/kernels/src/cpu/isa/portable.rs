@@ -1,5 +1,7 @@
 //! 128-bit vectors through `wide`: simd128 in wasm, NEON, SSE2.
 
+use std::array::from_fn;
+
 use wide::{f32x4, i16x8, i32x4, u8x16};
 
 use super::{CHUNK, Isa, NIBBLES, PANEL};
@@ -10,66 +12,63 @@ pub(in crate::cpu) struct Portable;
 
 // SAFETY: needs nothing beyond what this crate is compiled for.
 unsafe impl Isa for Portable {
-    const PANELS: usize = 1;
-    // 4 rows × 8 columns are 8 of 16 registers.
-    const ROWS: usize = 4;
-    type Pair = [i16x8; 2];
-    type Sums = [i32x4; 2];
-    type Floats = [f32x4; 2];
+    // 2 rows × 16 columns are 8 of 16 registers.
+    const ROWS: usize = 2;
+    type Pair = [i16x8; 4];
+    type Sums = [i32x4; 4];
+    type Floats = [f32x4; 4];
 
     #[inline(always)]
-    fn widen_q4(self, panels: [&[u8; CHUNK]; 2]) -> [Self::Pair; 4] {
-        let words: [i32x4; 2] = bytemuck::cast(*panels[0]);
+    fn widen_q4(self, words: &[u8; CHUNK]) -> [Self::Pair; 4] {
+        let words: [i32x4; 4] = bytemuck::cast(*words);
         let keep = i32x4::splat(NIBBLES);
         bytemuck::cast([
-            [words[0] & keep, words[1] & keep],
-            [(words[0] >> 4) & keep, (words[1] >> 4) & keep],
-            [(words[0] >> 8) & keep, (words[1] >> 8) & keep],
-            [(words[0] >> 12) & keep, (words[1] >> 12) & keep],
+            words.map(|word| word & keep),
+            words.map(|word| (word >> 4) & keep),
+            words.map(|word| (word >> 8) & keep),
+            words.map(|word| (word >> 12) & keep),
         ])
     }
 
     #[inline(always)]
-    fn widen_q4_unshifted(self, panels: [&[u8; CHUNK]; 2]) -> [Self::Pair; 4] {
-        let words: [i32x4; 2] = bytemuck::cast(*panels[0]);
-        let later = [words[0] >> 8, words[1] >> 8];
+    fn widen_q4_unshifted(self, words: &[u8; CHUNK]) -> [Self::Pair; 4] {
+        let words: [i32x4; 4] = bytemuck::cast(*words);
+        let later = words.map(|word| word >> 8);
         let (keep, high) = (i32x4::splat(NIBBLES), i32x4::splat(NIBBLES << 4));
         bytemuck::cast([
-            [words[0] & keep, words[1] & keep],
-            [words[0] & high, words[1] & high],
-            [later[0] & keep, later[1] & keep],
-            [later[0] & high, later[1] & high],
+            words.map(|word| word & keep),
+            words.map(|word| word & high),
+            later.map(|word| word & keep),
+            later.map(|word| word & high),
         ])
     }
 
     #[inline(always)]
-    fn widen_q8(self, panels: [&[u8; CHUNK]; 2]) -> [Self::Pair; 2] {
-        let [first, second]: [u8x16; 2] = bytemuck::cast(*panels[0]);
-        [widened_signed(first), widened_signed(second)]
+    fn widen_q8(self, bytes: &[u8; CHUNK]) -> [Self::Pair; 2] {
+        let [a, b, c, d]: [u8x16; 4] = bytemuck::cast(*bytes);
+        let pair = |low, high| bytemuck::cast([widened_signed(low), widened_signed(high)]);
+        [pair(a, b), pair(c, d)]
     }
 
     #[inline(always)]
     fn widened_zero(self) -> Self::Pair {
-        [i16x8::splat(0); 2]
+        [i16x8::splat(0); 4]
     }
 
     #[inline(always)]
     fn zero(self) -> Self::Sums {
-        [i32x4::splat(0); 2]
+        [i32x4::splat(0); 4]
     }
 
     #[inline(always)]
     fn dot(self, sums: Self::Sums, x: i32, weights: Self::Pair) -> Self::Sums {
         let x: i16x8 = bytemuck::cast(i32x4::splat(x));
-        [sums[0] + x.dot(weights[0]), sums[1] + x.dot(weights[1])]
+        from_fn(|i| sums[i] + x.dot(weights[i]))
     }
 
     #[inline(always)]
     fn add_sixteenth(self, sums: Self::Sums, sixteenfold: Self::Sums) -> Self::Sums {
-        [
-            sums[0] + (sixteenfold[0] >> 4),
-            sums[1] + (sixteenfold[1] >> 4),
-        ]
+        from_fn(|i| sums[i] + (sixteenfold[i] >> 4))
     }
 
     #[inline(always)]
@@ -79,28 +78,27 @@ unsafe impl Isa for Portable {
 
     #[inline(always)]
     fn splat(self, value: f32) -> Self::Floats {
-        [f32x4::splat(value); 2]
+        [f32x4::splat(value); 4]
     }
 
     #[inline(always)]
-    fn load(self, panels: [&[f32; PANEL]; 2]) -> Self::Floats {
-        bytemuck::cast(*panels[0])
+    fn load(self, values: &[f32; PANEL]) -> Self::Floats {
+        bytemuck::cast(*values)
     }
 
     #[inline(always)]
-    fn store(self, values: Self::Floats, out: &mut [f32]) {
-        let values: [f32; PANEL] = bytemuck::cast(values);
-        out.copy_from_slice(&values[..out.len()]);
+    fn store(self, values: Self::Floats, out: &mut [f32; PANEL]) {
+        *out = bytemuck::cast(values);
     }
 
     #[inline(always)]
     fn mul(self, a: Self::Floats, b: Self::Floats) -> Self::Floats {
-        [a[0] * b[0], a[1] * b[1]]
+        from_fn(|i| a[i] * b[i])
     }
 
     #[inline(always)]
     fn add(self, a: Self::Floats, b: Self::Floats) -> Self::Floats {
-        [a[0] + b[0], a[1] + b[1]]
+        from_fn(|i| a[i] + b[i])
     }
 }
 

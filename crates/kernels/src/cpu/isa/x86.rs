@@ -4,7 +4,7 @@ use std::arch::x86_64::*;
 
 use super::{CHUNK, Isa, NIBBLES, PANEL};
 
-/// One panel in 256 bits.
+/// A panel in two vectors of 256 bits.
 #[derive(Clone, Copy)]
 pub(in crate::cpu) struct Avx2(());
 
@@ -15,7 +15,7 @@ impl Avx2 {
     }
 }
 
-/// Two panels in 512 bits.
+/// A panel in 512 bits.
 #[derive(Clone, Copy)]
 pub(in crate::cpu) struct Avx512(());
 
@@ -31,141 +31,172 @@ impl Avx512 {
     }
 }
 
-/// Bytes of a cache line.
-const LINE: usize = 64;
-
-#[inline(always)]
-fn prefetch(bytes: &[u8], ahead: usize) {
-    let mut line = 0;
-    while line < bytes.len() {
-        let address = bytes.as_ptr().wrapping_add(ahead + line);
-        // SAFETY: any address will do, it is never read from.
-        unsafe { _mm_prefetch::<_MM_HINT_T0>(address.cast()) };
-        line += LINE;
-    }
-}
+// No closures and no methods of arrays that take one: they would not be compiled for the instruction set.
 
 // SAFETY: `find` alone makes a value. Loads are unaligned and lie within the arrays that are passed.
 unsafe impl Isa for Avx2 {
-    const PANELS: usize = 1;
-    const ROWS: usize = 8;
-    type Pair = __m256i;
-    type Sums = __m256i;
-    type Floats = __m256;
+    const ROWS: usize = 4;
+    type Pair = [__m256i; 2];
+    type Sums = [__m256i; 2];
+    type Floats = [__m256; 2];
 
     #[inline(always)]
-    fn widen_q4(self, panels: [&[u8; CHUNK]; 2]) -> [__m256i; 4] {
+    fn widen_q4(self, words: &[u8; CHUNK]) -> [Self::Pair; 4] {
         unsafe {
-            let words = _mm256_loadu_si256(panels[0].as_ptr().cast());
+            let [a, b] = halves(words);
             let keep = _mm256_set1_epi32(NIBBLES);
             [
-                _mm256_and_si256(words, keep),
-                _mm256_and_si256(_mm256_srli_epi32::<4>(words), keep),
-                _mm256_and_si256(_mm256_srli_epi32::<8>(words), keep),
-                _mm256_and_si256(_mm256_srli_epi32::<12>(words), keep),
+                [_mm256_and_si256(a, keep), _mm256_and_si256(b, keep)],
+                [
+                    _mm256_and_si256(_mm256_srli_epi32::<4>(a), keep),
+                    _mm256_and_si256(_mm256_srli_epi32::<4>(b), keep),
+                ],
+                [
+                    _mm256_and_si256(_mm256_srli_epi32::<8>(a), keep),
+                    _mm256_and_si256(_mm256_srli_epi32::<8>(b), keep),
+                ],
+                [
+                    _mm256_and_si256(_mm256_srli_epi32::<12>(a), keep),
+                    _mm256_and_si256(_mm256_srli_epi32::<12>(b), keep),
+                ],
             ]
         }
     }
 
     #[inline(always)]
-    fn widen_q4_unshifted(self, panels: [&[u8; CHUNK]; 2]) -> [__m256i; 4] {
+    fn widen_q4_unshifted(self, words: &[u8; CHUNK]) -> [Self::Pair; 4] {
         unsafe {
-            let words = _mm256_loadu_si256(panels[0].as_ptr().cast());
-            let later = _mm256_srli_epi32::<8>(words);
+            let [a, b] = halves(words);
+            let later = [_mm256_srli_epi32::<8>(a), _mm256_srli_epi32::<8>(b)];
             let keep = _mm256_set1_epi32(NIBBLES);
             let high = _mm256_set1_epi32(NIBBLES << 4);
             [
-                _mm256_and_si256(words, keep),
-                _mm256_and_si256(words, high),
-                _mm256_and_si256(later, keep),
-                _mm256_and_si256(later, high),
+                [_mm256_and_si256(a, keep), _mm256_and_si256(b, keep)],
+                [_mm256_and_si256(a, high), _mm256_and_si256(b, high)],
+                [
+                    _mm256_and_si256(later[0], keep),
+                    _mm256_and_si256(later[1], keep),
+                ],
+                [
+                    _mm256_and_si256(later[0], high),
+                    _mm256_and_si256(later[1], high),
+                ],
             ]
         }
     }
 
     #[inline(always)]
-    fn widen_q8(self, panels: [&[u8; CHUNK]; 2]) -> [__m256i; 2] {
+    fn widen_q8(self, bytes: &[u8; CHUNK]) -> [Self::Pair; 2] {
         unsafe {
-            let bytes = _mm256_loadu_si256(panels[0].as_ptr().cast());
+            let [a, b] = halves(bytes);
             [
-                _mm256_cvtepi8_epi16(_mm256_castsi256_si128(bytes)),
-                _mm256_cvtepi8_epi16(_mm256_extracti128_si256::<1>(bytes)),
+                [
+                    _mm256_cvtepi8_epi16(_mm256_castsi256_si128(a)),
+                    _mm256_cvtepi8_epi16(_mm256_extracti128_si256::<1>(a)),
+                ],
+                [
+                    _mm256_cvtepi8_epi16(_mm256_castsi256_si128(b)),
+                    _mm256_cvtepi8_epi16(_mm256_extracti128_si256::<1>(b)),
+                ],
             ]
         }
     }
 
     #[inline(always)]
-    fn prefetch(self, bytes: &[u8], ahead: usize) {
-        prefetch(bytes, ahead);
-    }
-
-    #[inline(always)]
-    fn widened_zero(self) -> __m256i {
+    fn widened_zero(self) -> Self::Pair {
         self.zero()
     }
 
     #[inline(always)]
-    fn zero(self) -> __m256i {
-        unsafe { _mm256_setzero_si256() }
+    fn zero(self) -> Self::Sums {
+        unsafe { [_mm256_setzero_si256(); 2] }
     }
 
     #[inline(always)]
-    fn dot(self, sums: __m256i, x: i32, weights: __m256i) -> __m256i {
-        unsafe { _mm256_add_epi32(sums, _mm256_madd_epi16(_mm256_set1_epi32(x), weights)) }
+    fn dot(self, sums: Self::Sums, x: i32, weights: Self::Pair) -> Self::Sums {
+        unsafe {
+            let x = _mm256_set1_epi32(x);
+            [
+                _mm256_add_epi32(sums[0], _mm256_madd_epi16(x, weights[0])),
+                _mm256_add_epi32(sums[1], _mm256_madd_epi16(x, weights[1])),
+            ]
+        }
     }
 
     #[inline(always)]
-    fn add_sixteenth(self, sums: __m256i, sixteenfold: __m256i) -> __m256i {
-        unsafe { _mm256_add_epi32(sums, _mm256_srai_epi32::<4>(sixteenfold)) }
+    fn add_sixteenth(self, sums: Self::Sums, sixteenfold: Self::Sums) -> Self::Sums {
+        unsafe {
+            [
+                _mm256_add_epi32(sums[0], _mm256_srai_epi32::<4>(sixteenfold[0])),
+                _mm256_add_epi32(sums[1], _mm256_srai_epi32::<4>(sixteenfold[1])),
+            ]
+        }
     }
 
     #[inline(always)]
-    fn floats(self, sums: __m256i) -> __m256 {
-        unsafe { _mm256_cvtepi32_ps(sums) }
+    fn floats(self, sums: Self::Sums) -> Self::Floats {
+        unsafe { [_mm256_cvtepi32_ps(sums[0]), _mm256_cvtepi32_ps(sums[1])] }
     }
 
     #[inline(always)]
-    fn splat(self, value: f32) -> __m256 {
-        unsafe { _mm256_set1_ps(value) }
+    fn splat(self, value: f32) -> Self::Floats {
+        unsafe { [_mm256_set1_ps(value); 2] }
     }
 
     #[inline(always)]
-    fn load(self, panels: [&[f32; PANEL]; 2]) -> __m256 {
-        unsafe { _mm256_loadu_ps(panels[0].as_ptr()) }
+    fn load(self, values: &[f32; PANEL]) -> Self::Floats {
+        unsafe {
+            let first = values.as_ptr();
+            [
+                _mm256_loadu_ps(first),
+                _mm256_loadu_ps(first.add(PANEL / 2)),
+            ]
+        }
     }
 
     #[inline(always)]
-    fn store(self, values: __m256, out: &mut [f32]) {
-        let mut all = [0.0; PANEL];
-        unsafe { _mm256_storeu_ps(all.as_mut_ptr(), values) };
-        out.copy_from_slice(&all[..out.len()]);
+    fn store(self, values: Self::Floats, out: &mut [f32; PANEL]) {
+        unsafe {
+            let first = out.as_mut_ptr();
+            _mm256_storeu_ps(first, values[0]);
+            _mm256_storeu_ps(first.add(PANEL / 2), values[1]);
+        }
     }
 
     #[inline(always)]
-    fn mul(self, a: __m256, b: __m256) -> __m256 {
-        unsafe { _mm256_mul_ps(a, b) }
+    fn mul(self, a: Self::Floats, b: Self::Floats) -> Self::Floats {
+        unsafe { [_mm256_mul_ps(a[0], b[0]), _mm256_mul_ps(a[1], b[1])] }
     }
 
     #[inline(always)]
-    fn add(self, a: __m256, b: __m256) -> __m256 {
-        unsafe { _mm256_add_ps(a, b) }
+    fn add(self, a: Self::Floats, b: Self::Floats) -> Self::Floats {
+        unsafe { [_mm256_add_ps(a[0], b[0]), _mm256_add_ps(a[1], b[1])] }
+    }
+}
+
+/// Both halves of a chunk.
+#[inline(always)]
+unsafe fn halves(bytes: &[u8; CHUNK]) -> [__m256i; 2] {
+    unsafe {
+        let first = bytes.as_ptr();
+        [
+            _mm256_loadu_si256(first.cast()),
+            _mm256_loadu_si256(first.add(CHUNK / 2).cast()),
+        ]
     }
 }
 
 // SAFETY: as above.
 unsafe impl Isa for Avx512 {
-    const PANELS: usize = 2;
     const ROWS: usize = 8;
     type Pair = __m512i;
     type Sums = __m512i;
     type Floats = __m512;
 
     #[inline(always)]
-    fn widen_q4(self, panels: [&[u8; CHUNK]; 2]) -> [__m512i; 4] {
+    fn widen_q4(self, words: &[u8; CHUNK]) -> [__m512i; 4] {
         unsafe {
-            let left = _mm256_loadu_si256(panels[0].as_ptr().cast());
-            let right = _mm256_loadu_si256(panels[1].as_ptr().cast());
-            let words = _mm512_inserti64x4::<1>(_mm512_castsi256_si512(left), right);
+            let words = _mm512_loadu_si512(words.as_ptr().cast());
             let keep = _mm512_set1_epi32(NIBBLES);
             [
                 _mm512_and_si512(words, keep),
@@ -177,11 +208,9 @@ unsafe impl Isa for Avx512 {
     }
 
     #[inline(always)]
-    fn widen_q4_unshifted(self, panels: [&[u8; CHUNK]; 2]) -> [__m512i; 4] {
+    fn widen_q4_unshifted(self, words: &[u8; CHUNK]) -> [__m512i; 4] {
         unsafe {
-            let left = _mm256_loadu_si256(panels[0].as_ptr().cast());
-            let right = _mm256_loadu_si256(panels[1].as_ptr().cast());
-            let words = _mm512_inserti64x4::<1>(_mm512_castsi256_si512(left), right);
+            let words = _mm512_loadu_si512(words.as_ptr().cast());
             let later = _mm512_srli_epi32::<8>(words);
             let keep = _mm512_set1_epi32(NIBBLES);
             let high = _mm512_set1_epi32(NIBBLES << 4);
@@ -195,20 +224,11 @@ unsafe impl Isa for Avx512 {
     }
 
     #[inline(always)]
-    fn widen_q8(self, panels: [&[u8; CHUNK]; 2]) -> [__m512i; 2] {
+    fn widen_q8(self, bytes: &[u8; CHUNK]) -> [__m512i; 2] {
         unsafe {
-            let left = _mm256_loadu_si256(panels[0].as_ptr().cast());
-            let right = _mm256_loadu_si256(panels[1].as_ptr().cast());
-            [
-                _mm512_cvtepi8_epi16(_mm256_permute2x128_si256::<0x20>(left, right)),
-                _mm512_cvtepi8_epi16(_mm256_permute2x128_si256::<0x31>(left, right)),
-            ]
+            let [first, second] = halves(bytes);
+            [_mm512_cvtepi8_epi16(first), _mm512_cvtepi8_epi16(second)]
         }
-    }
-
-    #[inline(always)]
-    fn prefetch(self, bytes: &[u8], ahead: usize) {
-        prefetch(bytes, ahead);
     }
 
     #[inline(always)]
@@ -242,19 +262,13 @@ unsafe impl Isa for Avx512 {
     }
 
     #[inline(always)]
-    fn load(self, panels: [&[f32; PANEL]; 2]) -> __m512 {
-        unsafe {
-            let left = _mm256_loadu_ps(panels[0].as_ptr());
-            let right = _mm256_loadu_ps(panels[1].as_ptr());
-            _mm512_insertf32x8::<1>(_mm512_castps256_ps512(left), right)
-        }
+    fn load(self, values: &[f32; PANEL]) -> __m512 {
+        unsafe { _mm512_loadu_ps(values.as_ptr()) }
     }
 
     #[inline(always)]
-    fn store(self, values: __m512, out: &mut [f32]) {
-        let mut all = [0.0; 2 * PANEL];
-        unsafe { _mm512_storeu_ps(all.as_mut_ptr(), values) };
-        out.copy_from_slice(&all[..out.len()]);
+    fn store(self, values: __m512, out: &mut [f32; PANEL]) {
+        unsafe { _mm512_storeu_ps(out.as_mut_ptr(), values) };
     }
 
     #[inline(always)]

@@ -1,0 +1,43 @@
+//! Numbers and matrices for tests.
+
+use super::pack::Panels;
+use crate::{BLOCK, Format, Rows};
+
+/// Numbers in -1..1 that look random.
+pub(super) fn numbers(count: usize) -> Vec<f32> {
+    let mut state = count as u32;
+    (0..count)
+        .map(|_| {
+            state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+            (state >> 8) as f32 / (1 << 23) as f32 - 1.0
+        })
+        .collect()
+}
+
+/// The words of a matrix `[n, k]`.
+pub(super) fn panels(format: Format, n: usize, k: usize) -> Vec<i32> {
+    let (values, blocks) = (numbers(n * k), n * k / BLOCK);
+    let (scales, minima) = (numbers(blocks), numbers(blocks + 1));
+    let mut panels = Panels::new(format, n, k);
+    match format {
+        Format::Q4 => {
+            let quants: Vec<u8> = values.iter().map(|x| (x * 7.9 + 8.0) as u8).collect();
+            let (quants, scales, minima) = (&quants, &scales, &minima[..blocks]);
+            panels.push(
+                0,
+                Rows::Q4 {
+                    quants,
+                    scales,
+                    minima,
+                },
+            );
+        }
+        Format::Q8 => {
+            let quants: Vec<i8> = values.iter().map(|x| (x * 127.9) as i8).collect();
+            let (quants, scales) = (&quants, &scales);
+            panels.push(0, Rows::Q8 { quants, scales });
+        }
+        Format::F32 => panels.push(0, Rows::F32(&values)),
+    }
+    panels.into_words()
+}
