@@ -136,10 +136,8 @@ impl Board {
             return Err(VerifyError::NoDocuments { id: row.id.clone() });
         }
         let seed: [u8; 32] = secret::random();
-        let many = u32::try_from(population.len()).unwrap_or(u32::MAX);
         let exact = envelope.lane.kind == LaneKind::Cpu;
-        let count = spot::sample_size(many, exact, &Closeness::default());
-        let drawn = spot::draw(&seed, &row.id, &population, count);
+        let drawn = spot::sample(&seed, &row.id, &population, exact, &Closeness::default());
         let check = Check {
             id: secret::name(),
             submission: row.id.clone(),
@@ -164,17 +162,8 @@ impl Board {
         again: &[DocumentOutcome],
     ) -> Result<Option<(Comparison, &'static str)>, VerifyError> {
         let tasks = &*self.inner.config.tasks;
-        let population = spot::population(envelope, tasks).len();
         let closeness = Closeness::default();
-        let comparison = spot::judge(
-            envelope,
-            tasks,
-            population,
-            &drawn(check),
-            lane,
-            again,
-            &closeness,
-        );
+        let comparison = spot::judge(envelope, tasks, &drawn(check), lane, again, &closeness);
         let now_ms = self.now_ms();
         let actor = match check.author.as_str() {
             BOARD => BOARD.to_owned(),
@@ -225,10 +214,11 @@ pub(crate) fn drawn(check: &Check) -> Vec<Drawn> {
     serde_json::from_str(&check.drawn).unwrap_or_default()
 }
 
-/// Whether a finished check's draw follows from its seed: what anyone can do who holds the run.
-pub fn follows(seed: &str, id: &str, population: &[Drawn], drawn: &[Drawn]) -> bool {
-    let count = u32::try_from(drawn.len()).unwrap_or(u32::MAX);
-    from_hex::<32>(seed).is_some_and(|seed| spot::draw(&seed, id, population, count) == drawn)
+/// Whether a finished check's draw follows from its seed: what anyone can do who holds the run. `exact` for runs of the CPU lane.
+pub fn follows(seed: &str, id: &str, population: &[Drawn], exact: bool, drawn: &[Drawn]) -> bool {
+    from_hex::<32>(seed).is_some_and(|seed| {
+        spot::sample(&seed, id, population, exact, &Closeness::default()) == drawn
+    })
 }
 
 fn verdict_name(verdict: Verdict) -> &'static str {

@@ -96,13 +96,14 @@ fn two_other_keys_make_a_run_reproduced() {
             let drawn: Vec<Drawn> = serde_json::from_value(one["documents"].clone()).unwrap();
             let seed = one["seed"].as_str().unwrap();
             assert!(
-                jeoul_board::follows(seed, &id, &population, &drawn),
+                jeoul_board::follows(seed, &id, &population, true, &drawn),
                 "anyone can draw again"
             );
             assert!(!jeoul_board::follows(
                 &"00".repeat(32),
                 &id,
                 &population,
+                true,
                 &drawn
             ));
         }
