@@ -14,6 +14,7 @@ use axum::http::{HeaderMap, Method, StatusCode, Uri};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
+use http_body_util::BodyExt as _;
 use jeoul_record::canonical::sha256;
 use tokio::sync::SemaphorePermit;
 
@@ -145,6 +146,7 @@ async fn whole(
         ));
     };
     if length > most as u64 {
+        discard(body).await;
         return Err(too_large(most));
     }
     let room = match length as usize {
@@ -163,6 +165,19 @@ async fn whole(
         )
     })?;
     Ok((axum::http::Request::from_parts(parts, bytes), room))
+}
+
+/// Reads a body that is too large and forgets it, up to twice what is ever taken: who is still writing when the connection closes
+/// does not hear why.
+async fn discard(mut body: Body) {
+    let mut left = 2 * SUBMISSION_MAX;
+    while let Some(Ok(frame)) = body.frame().await {
+        let length = frame.data_ref().map_or(0, Bytes::len);
+        left = left.saturating_sub(length);
+        if left == 0 {
+            break;
+        }
+    }
 }
 
 fn too_large(most: usize) -> Problem {
