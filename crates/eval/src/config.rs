@@ -283,6 +283,11 @@ impl TaskConfig {
         &self.name
     }
 
+    /// Texts that are generated for each document.
+    pub fn repeats(&self) -> u32 {
+        self.repeats
+    }
+
     /// What is asked of the model.
     pub fn output_type(&self) -> OutputType {
         self.output_type

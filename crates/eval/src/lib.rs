@@ -7,6 +7,7 @@
 //! 3. [`prompt`] puts examples (`fewshot`, `random`) before each question.
 //! 4. [`request`] says what is asked, [`tokens`] splits it into token ids, [`plan`] counts them.
 //! 5. [`run`] asks a [`model::LanguageModel`] document by document; `filters` and `scoring` turn answers into [`metrics`].
+//!    [`rescore`] does the same with answers that somebody else got.
 //! 6. [`report`] and [`table`] write what the harness writes: results, samples, Markdown.
 //!
 //! [`bundled`] holds the tasks that come with Jeoul.
@@ -17,6 +18,7 @@ mod builtin;
 pub mod bundled;
 pub mod catalog;
 mod config;
+mod content_hash;
 mod documents;
 pub mod error;
 #[cfg(test)]
@@ -36,6 +38,7 @@ mod python_regex;
 mod random;
 pub mod report;
 pub mod request;
+pub mod rescore;
 pub mod results;
 mod rules;
 pub mod run;

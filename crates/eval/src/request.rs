@@ -8,7 +8,7 @@ use crate::model::{GenerateRequest, LanguageModel, TokenPair};
 use crate::prompt::{Prompt, plain};
 use crate::python;
 use crate::run::{RunError, RunOptions};
-use crate::task::{Question, Task};
+use crate::task::{Document, Question, Task};
 use crate::tokens::{EncodeError, encode_pair, generation_context, rolling_windows, truncate};
 
 /// The texts of a document's prompt, and what is asked after them.
@@ -114,6 +114,20 @@ pub(crate) fn asked<M: LanguageModel>(
         asked.requests.extend(document.choices.iter().map(alone));
     }
     Ok(asked)
+}
+
+/// Requests that are asked about a document: one for each choice, twice as many where `acc_mutual_info` is among the metrics, or a
+/// single one.
+pub fn request_count(task: &Task, document: &Document) -> usize {
+    let choices = document.choices.len();
+    let alone = match task.config.has_metric(&MetricKind::AccMutualInfo) {
+        true => choices,
+        false => 0,
+    };
+    match task.config.output_type {
+        OutputType::MultipleChoice => choices + alone,
+        _ => 1 + alone,
+    }
 }
 
 /// What stands between a context and a choice. In chat form the model's turn has begun already.

@@ -3,14 +3,12 @@
 use thiserror::Error;
 
 use crate::error::TaskError;
-use crate::metric::Metric;
-use crate::metrics::{Aggregation, Item};
 use crate::model::{GenerateRequest, LanguageModel, Loglikelihood, ModelFailure, TokenPair};
 use crate::plan::Window;
 use crate::prompt::Prompt;
 use crate::request::{Asked, Tokens, asked, tokens};
-use crate::results::{Answer, DocumentResult, MetricResult, RequestResult, TaskScore};
-use crate::scoring;
+use crate::rescore::{self, Effort};
+use crate::results::{Answer, DocumentResult, RequestResult, TaskScore};
 use crate::task::{Document, Task};
 use crate::tokens::EncodeError;
 
@@ -310,22 +308,11 @@ impl State<'_> {
                 answer,
             });
         }
-        let scored = scoring::score(self.task, document, &requests)?;
-        let place = |pick: Option<usize>| pick.map(|pick| pick as u32);
-        self.documents.push(DocumentResult {
-            doc_id,
-            fewshot_context: asked.fewshot_context,
-            prompt: asked.prompt,
-            requests,
-            choices: document.choices.clone(),
-            gold: document.gold.iter().map(|&gold| gold as u32).collect(),
-            pick: place(scored.pick),
-            pick_norm: place(scored.pick_norm),
-            target: document.printed_target(),
-            filtered: scored.filtered,
-            metrics: scored.metrics,
-            tokens_asked: tokens.iter().map(Tokens::asked).sum::<usize>() as u32,
-        });
+        let mut result = rescore::document_result(self.task, document, doc_id, requests)?;
+        result.fewshot_context = asked.fewshot_context;
+        result.prompt = asked.prompt;
+        result.tokens_asked = tokens.iter().map(Tokens::asked).sum::<usize>() as u32;
+        self.documents.push(result);
         Ok(())
     }
 
@@ -340,87 +327,14 @@ impl State<'_> {
     /// means, and metrics of whole corpora are left out.
     fn score(&self, bootstrap_iters: u32) -> Result<TaskScore, TaskError> {
         let during = bootstrap_iters == 0 && self.documents.len() < self.total;
-        let config = &self.task.config;
-        let mut metrics = Vec::new();
-        for filter in &config.filters {
-            for (name, known) in self.names(&filter.name) {
-                let aggregation = known.map_or(Aggregation::Mean, |metric| metric.aggregation);
-                if during && aggregation.reads_all_texts() {
-                    continue;
-                }
-                let items = self.items(&name, &filter.name);
-                let value = match items.is_empty() {
-                    true => 0.0,
-                    false => aggregation
-                        .value(&items)
-                        .map_err(|error| TaskError::Results {
-                            task: self.task.name().into(),
-                            filter: filter.name.clone(),
-                            reason: format!("{name}: {error}"),
-                        })?,
-                };
-                let stderr = match (during, self.options.bootstrap_iters) {
-                    (false, 0) => None,
-                    (true, _) if aggregation != Aggregation::Mean => None,
-                    _ => aggregation.stderr(&items, bootstrap_iters.max(1)),
-                };
-                metrics.push(MetricResult {
-                    chance: chance(&name, self.task, self.total),
-                    filter: filter.name.clone(),
-                    higher_is_better: known.is_none_or(|metric| metric.higher_is_better),
-                    name,
-                    value,
-                    stderr,
-                });
-            }
-        }
-        Ok(TaskScore {
-            task: self.task.name().into(),
-            version: self.task.version(),
-            num_fewshot: self.task.shots(self.options.num_fewshot),
-            documents: self.documents.len() as u32,
-            documents_total: self.total as u32,
-            metrics,
-        })
+        let effort = match (during, self.options.bootstrap_iters, bootstrap_iters) {
+            (true, _, _) => Effort::Running,
+            (false, 1.., 0) => Effort::Formulas,
+            (false, _, iterations) => Effort::Bootstrap(iterations),
+        };
+        let shots = self.task.shots(self.options.num_fewshot);
+        rescore::task_score(self.task, shots, self.total, &self.documents, effort)
     }
-
-    /// Metrics under a filter: those of the task file, or what its own `process_results` gives.
-    fn names(&self, filter: &str) -> Vec<(String, Option<&Metric>)> {
-        let metrics = &self.task.config.metrics;
-        let listed = |metric: &'_ Metric| metric.name.clone();
-        match (self.task.config.process_results, self.documents.first()) {
-            (Some(_), Some(first)) => {
-                let under = first
-                    .metrics
-                    .iter()
-                    .filter(|metric| metric.filter == filter);
-                let known = |name: &str| metrics.iter().find(|metric| metric.name == name);
-                under
-                    .map(|metric| (metric.name.clone(), known(&metric.name)))
-                    .collect()
-            }
-            _ => metrics
-                .iter()
-                .map(|metric| (listed(metric), Some(metric)))
-                .collect(),
-        }
-    }
-
-    fn items(&self, name: &str, filter: &str) -> Vec<Item> {
-        self.documents
-            .iter()
-            .flat_map(|document| &document.metrics)
-            .filter(|metric| metric.name == name && metric.filter == filter)
-            .map(|metric| metric.item.clone())
-            .collect()
-    }
-}
-
-/// What guessing gives: only the share of right picks has such a figure.
-fn chance(name: &str, task: &Task, documents: usize) -> Option<f64> {
-    let picks = ["acc", "acc_norm", "acc_bytes", "acc_mutual_info"].contains(&name);
-    let picks = picks && task.config.process_results.is_none();
-    picks.then(|| task.chance(documents)).flatten()
 }
 
 /// A model that answers with too few numbers, or with NaN, must not become a score: `argmax` would pick the NaN.

@@ -1,11 +1,15 @@
-//! Tests of [`crate::run`] and [`crate::plan`] with a model that answers by hash.
+//! Tests of [`crate::run`], [`crate::rescore`] and [`crate::plan`] with a model that answers by hash.
 
 use std::future::Future;
 use std::pin::pin;
 use std::task::{Context, Poll, Waker};
 
+use crate::bundled;
 use crate::fake::FakeModel;
 use crate::plan::{BATCH_ROWS, Plan, Schedule, plan};
+use crate::request::request_count;
+use crate::rescore::{Effort, metric_names, rescore, task_score};
+use crate::results::DocumentResult;
 use crate::run::{RunError, RunOptions, TaskRun, run_task};
 use crate::task::{Source, Task};
 
@@ -308,4 +312,70 @@ fn examples_that_are_the_same_for_all_documents_are_computed_once() {
 fn examples_drawn_for_each_document_are_computed_once_for_its_choices() {
     let (asked, computed) = arc_shaped(false);
     assert!(computed * 7 <= asked * 2, "{computed} of {asked}");
+}
+
+#[test]
+fn answers_alone_give_every_bundled_task_the_same_results() {
+    let options = RunOptions {
+        limit: Some(2),
+        bootstrap_iters: 20,
+        ..RunOptions::default()
+    };
+    let catalog = bundled::catalog().unwrap();
+    for name in catalog.tasks() {
+        let task = bundled::task(catalog.task(name).unwrap()).unwrap();
+        let mut model = FakeModel::new();
+        let run = now(run_task(&mut model, &task, &options, &mut |_, _| {})).unwrap();
+        let again: Vec<DocumentResult> = run
+            .documents
+            .iter()
+            .map(|result| {
+                let document = &task.documents()[result.doc_id as usize];
+                assert_eq!(
+                    result.requests.len(),
+                    request_count(&task, document),
+                    "{name}"
+                );
+                let answers = result.requests.iter().map(|request| request.answer.clone());
+                let mut again = rescore(&task, result.doc_id, answers.collect()).unwrap();
+                assert_eq!(again.metrics, result.metrics, "{name}");
+                // What is asked and how is not known from the answers.
+                again.requests = result.requests.clone();
+                again.fewshot_context = result.fewshot_context.clone();
+                again.prompt = result.prompt.clone();
+                again.tokens_asked = result.tokens_asked;
+                again
+            })
+            .collect();
+        assert_eq!(again, run.documents, "{name}");
+        let shots = task.shots(None);
+        let score = |effort| task_score(&task, shots, again.len(), &again, effort).unwrap();
+        assert_eq!(score(Effort::Bootstrap(20)), run.score, "{name}");
+        let names = run
+            .score
+            .metrics
+            .iter()
+            .map(|metric| (&*metric.name, &*metric.filter));
+        assert!(names.eq(metric_names(&task)), "{name}");
+        for (formula, own) in score(Effort::Formulas)
+            .metrics
+            .iter()
+            .zip(&run.score.metrics)
+        {
+            assert_eq!(formula.value.to_bits(), own.value.to_bits(), "{name}");
+            assert!(
+                formula.stderr.is_none() || formula.stderr == own.stderr,
+                "{name}"
+            );
+        }
+    }
+}
+
+#[test]
+fn a_document_that_is_not_there_is_an_error() {
+    let error = rescore(&task(), 6, Vec::new()).unwrap_err();
+    assert!(
+        error.to_string().contains("there is no document 6"),
+        "{error}"
+    );
 }

@@ -81,7 +81,7 @@ pub struct Task {
     pub(crate) config: TaskConfig,
     documents: Vec<Document>,
     /// The few-shot split; `None` if it is named but was not given.
-    pool: Option<Documents>,
+    pub(crate) pool: Option<Documents>,
     /// Columns of the documents: a rule that is one of them is a field and no template.
     features: HashSet<String>,
     /// What happens to a document among its own examples.

@@ -8,11 +8,13 @@ use std::process::Command;
 use serde_json::Value;
 
 /// Which of our crates each may use. Arrows point one way; see ARCHITECTURE.md.
-const ARROWS: [(&str, &[&str]); 8] = [
+const ARROWS: [(&str, &[&str]); 10] = [
     ("jeoul-eval", &[]),
     ("jeoul-dataset", &["jeoul-eval"]),
     ("jeoul-checkpoint", &[]),
     ("jeoul-kernels", &[]),
+    ("jeoul-record", &["jeoul-eval"]),
+    ("jeoul-board", &["jeoul-eval", "jeoul-record"]),
     (
         "jeoul-model",
         &["jeoul-checkpoint", "jeoul-eval", "jeoul-kernels"],
@@ -39,7 +41,13 @@ const ARROWS: [(&str, &[&str]); 8] = [
 ];
 
 /// Crates that build in seconds because they know no tensors.
-const WITHOUT_TENSORS: [&str; 3] = ["jeoul-eval", "jeoul-checkpoint", "xtask"];
+const WITHOUT_TENSORS: [&str; 5] = [
+    "jeoul-eval",
+    "jeoul-checkpoint",
+    "jeoul-record",
+    "jeoul-board",
+    "xtask",
+];
 
 fn root() -> PathBuf {
     // Cargo runs tests in their crate. `env!` would name another checkout, if one built this into a shared target folder.

@@ -1,7 +1,7 @@
 //! Metrics: from what single documents contribute to the figures of a task, and how sure they are.
 //!
 //! As `lm_eval/api/metrics.py` and the libraries it calls. [`Item`] is a document's part, [`Aggregation`] makes one figure of many;
-//! [`text`] compares texts, [`compare`] two runs.
+//! [`text`] compares texts, [`mod@compare`] two runs.
 
 mod aggregation;
 mod classification;

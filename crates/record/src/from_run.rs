@@ -1,0 +1,112 @@
+//! From a run to what is posted of it.
+
+use jeoul_eval::results::{Answer, DocumentResult, MetricResult};
+use jeoul_eval::{Task, TaskRun};
+
+use crate::envelope::{ClaimedMetric, DocumentOutcome, PrivacyLevel, TaskRecord};
+use crate::reduce::reduce_task;
+
+/// What is posted of a task's run; `elapsed_ms` is the time it took.
+pub fn task_record(task: &Task, run: &TaskRun, level: PrivacyLevel, elapsed_ms: u64) -> TaskRecord {
+    let tokens = run
+        .documents
+        .iter()
+        .map(|document| u64::from(document.tokens_asked));
+    let claim = |metric: &MetricResult| ClaimedMetric {
+        name: metric.name.clone(),
+        filter: metric.filter.clone(),
+        value: number(metric.value),
+        stderr: metric.stderr.and_then(number),
+    };
+    let outcome = |result: &DocumentResult| outcome(result, &run.score.metrics);
+    let mut record = TaskRecord {
+        name: task.name().into(),
+        version: run.score.version.clone(),
+        hash: task.content_hash(),
+        num_fewshot: run.score.num_fewshot,
+        level: PrivacyLevel::Outputs,
+        document_count: run.score.documents,
+        tokens: tokens.sum(),
+        elapsed_ms: two_digits(elapsed_ms.max(1)),
+        metrics: run.score.metrics.iter().map(claim).collect(),
+        documents: run.documents.iter().map(outcome).collect(),
+    };
+    reduce_task(&mut record, level);
+    record
+}
+
+/// What the model answered about a document; `metrics` are those of the task's score.
+pub fn outcome(result: &DocumentResult, metrics: &[MetricResult]) -> DocumentOutcome {
+    let mut outcome = DocumentOutcome {
+        doc_id: result.doc_id,
+        tokens: result.tokens_asked,
+        pick: result.pick,
+        pick_norm: result.pick_norm,
+        ..DocumentOutcome::default()
+    };
+    for request in &result.requests {
+        match &request.answer {
+            Answer::Loglikelihood { sum, is_greedy, .. } => {
+                outcome.loglikelihoods.push(positive_zero(*sum));
+                outcome.is_greedy.push(*is_greedy);
+            }
+            Answer::Texts { texts } => outcome.texts.extend(texts.iter().cloned()),
+        }
+    }
+    if outcome.loglikelihoods.is_empty() {
+        let value = |metric: &MetricResult| own_value(result, &metric.name, &metric.filter);
+        outcome.values = metrics.iter().map(value).collect();
+    }
+    outcome
+}
+
+/// The document's own value of a metric, where it has one.
+pub(crate) fn own_value(result: &DocumentResult, name: &str, filter: &str) -> Option<f64> {
+    let mut metrics = result.metrics.iter();
+    let metric = metrics.find(|metric| metric.name == name && metric.filter == filter)?;
+    metric.value.and_then(number)
+}
+
+/// A number that JSON can hold.
+pub(crate) fn number(value: f64) -> Option<f64> {
+    value.is_finite().then_some(positive_zero(value))
+}
+
+/// RFC 8785 writes -0 as 0, so that it is 0 from the start.
+fn positive_zero(value: f64) -> f64 {
+    value + 0.0
+}
+
+/// A count with its two leading digits, rounded half up.
+pub(crate) fn two_digits(count: u64) -> u64 {
+    let mut unit = 1;
+    while count / unit >= 100 {
+        unit *= 10;
+    }
+    let digits = count / unit + u64::from(count % unit >= unit.div_ceil(2) && unit > 1);
+    digits.saturating_mul(unit)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn times_keep_two_digits() {
+        for (count, rounded) in [
+            (0, 0),
+            (7, 7),
+            (99, 99),
+            (104, 100),
+            (105, 110),
+            (994, 990),
+            (995, 1000),
+            (12_499, 12_000),
+            (12_500, 13_000),
+        ] {
+            assert_eq!(two_digits(count), rounded, "{count}");
+            assert_eq!(two_digits(rounded), rounded);
+        }
+        assert!(two_digits(u64::MAX) >= u64::MAX / 100);
+    }
+}
