@@ -34,6 +34,8 @@ pub(crate) enum Need {
     Chromium,
     /// A Vulkan driver, so that the GPU lane is tested natively; Mesa's lavapipe needs no GPU.
     Vulkan,
+    /// PostgreSQL's programs, so that the board is tested on it too; tests start a server of their own.
+    Postgres,
 }
 
 impl Need {
@@ -45,7 +47,12 @@ impl Need {
         Self::PagePackages,
     ];
     /// What tests take on top.
-    pub(crate) const TEST: &[Self] = &[Self::BrowserPackages, Self::Chromium, Self::Vulkan];
+    pub(crate) const TEST: &[Self] = &[
+        Self::BrowserPackages,
+        Self::Chromium,
+        Self::Vulkan,
+        Self::Postgres,
+    ];
     /// What several threads in the page take on top of [`Self::BUILD`]; without it there is one.
     pub(crate) const THREADS: &[Self] = &[Self::StdSources];
 
@@ -61,6 +68,7 @@ impl Need {
             Self::BenchPackages => "npm packages of tests/bench/",
             Self::Chromium => "Chromium",
             Self::Vulkan => "Vulkan driver",
+            Self::Postgres => "PostgreSQL",
         }
     }
 
@@ -81,6 +89,7 @@ impl Need {
             Self::BenchPackages => packages(&place.bench()),
             Self::Chromium => chromium().map(|path| path.display().to_string()),
             Self::Vulkan => vulkan(),
+            Self::Postgres => postgres(),
         })
     }
 
@@ -110,6 +119,8 @@ impl Need {
                 .context("no Chromium for tests\n\nhint: install Chromium or Chrome, or set JEOUL_CHROMIUM to its path"),
             Self::Vulkan => apt_install(&["libvulkan1", "mesa-vulkan-drivers"])
                 .context("no Vulkan driver\n\nhint: install your GPU's driver, or Mesa's lavapipe"),
+            Self::Postgres => apt_install(&["postgresql"])
+                .context("no PostgreSQL\n\nhint: install it so that `initdb` is on the path"),
         }
     }
 }
@@ -162,6 +173,19 @@ fn vulkan() -> Option<String> {
     drivers
         .find(|file| file.path().extension().is_some_and(|kind| kind == "json"))
         .map(|file| file.path().display().to_string())
+}
+
+/// Elsewhere than on Linux the board is tested on SQLite alone, unless there is a PostgreSQL.
+fn postgres() -> Option<String> {
+    let debian = fs::read_dir("/usr/lib/postgresql").into_iter().flatten();
+    let mut programs = debian
+        .filter_map(Result::ok)
+        .map(|version| version.path().join("bin/initdb"));
+    programs
+        .find(|initdb| initdb.is_file())
+        .or_else(|| which(&["initdb"]))
+        .map(|initdb| initdb.display().to_string())
+        .or_else(|| (!cfg!(target_os = "linux")).then(|| "not there: SQLite alone".to_owned()))
 }
 
 /// npm packages are up to date if the lock file is the one they were installed from.

@@ -110,7 +110,7 @@ fn needs(parts: &[Part]) -> Vec<Need> {
     let of = |part: &Part| match part {
         Part::Tidy => Vec::new(),
         Part::Parity => Vec::new(),
-        Part::Rust => vec![Need::Vulkan],
+        Part::Rust => vec![Need::Vulkan, Need::Postgres],
         Part::Page => vec![Need::Node, Need::PagePackages],
         Part::Browser => {
             let browser = &[Need::BrowserPackages, Need::Chromium];

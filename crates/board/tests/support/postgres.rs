@@ -124,14 +124,21 @@ impl Drop for Cluster {
 
 /// Where `initdb` is, newest version first.
 fn programs() -> Option<PathBuf> {
-    let versions = std::fs::read_dir("/usr/lib/postgresql").ok()?;
+    // Debian keeps them off the path, a folder for each version.
+    let versions = std::fs::read_dir("/usr/lib/postgresql")
+        .into_iter()
+        .flatten();
     let mut folders: Vec<PathBuf> = versions
         .flatten()
         .map(|entry| entry.path().join("bin"))
         .collect();
-    folders.retain(|folder| folder.join("initdb").is_file());
     folders.sort();
-    folders.pop()
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    folders.reverse();
+    folders.extend(std::env::split_paths(&path));
+    folders
+        .into_iter()
+        .find(|folder| folder.join("initdb").is_file())
 }
 
 fn is_root() -> bool {
