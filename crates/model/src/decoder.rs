@@ -105,8 +105,39 @@ impl Decoder {
 
     /// An empty cache with room for `places` tokens.
     pub fn cache(&self, places: usize) -> Cache {
-        let device = (self.processor.device(), DType::F32);
+        Cache {
+            layers: self
+                .layers
+                .iter()
+                .map(|_| Some(self.places(places)))
+                .collect(),
+            angles: self.angles(places),
+            places,
+        }
+    }
+
+    /// Gives a cache more places. The first `kept` stay as they are; the others are empty.
+    pub fn grow(&self, cache: &mut Cache, places: usize, kept: usize) {
+        for layer in &mut cache.layers {
+            let old = layer.take().expect("given back below");
+            let new = self.places(places);
+            *layer = Some(match kept {
+                0 => new,
+                _ => ops::write_rows(new, old.narrow(0, 0, kept), 0),
+            });
+        }
+        cache.angles = self.angles(places);
+        cache.places = places;
+    }
+
+    /// Empty places of a layer.
+    fn places(&self, places: usize) -> Tensor<2> {
         let width = 2 * self.config.kv_heads * self.config.head_dim;
+        Tensor::zeros([places, width], (self.processor.device(), DType::F32))
+    }
+
+    /// See [`Cache::angles`].
+    fn angles(&self, places: usize) -> Tensor<2> {
         let pairs = self.frequencies.len();
         let mut values = Vec::with_capacity(2 * places * pairs);
         for angles in angles(&self.frequencies, places).chunks_exact(pairs) {
@@ -114,12 +145,8 @@ impl Decoder {
             values.extend(angles.iter().map(|&angle| libm::cos(angle) as f32));
             values.extend(angles.iter().map(|&angle| libm::sin(angle) as f32));
         }
-        let zeros = || Some(Tensor::zeros([places, width], device));
-        Cache {
-            layers: self.layers.iter().map(|_| zeros()).collect(),
-            angles: Tensor::from_data(TensorData::new(values, [places, 2 * pairs]), device),
-            places,
-        }
+        let values = TensorData::new(values, [places, 2 * pairs]);
+        Tensor::from_data(values, (self.processor.device(), DType::F32))
     }
 
     /// Computes a batch and gives the last layer's output, `[rows, d]`. The cache must hold the path before `batch.base`;

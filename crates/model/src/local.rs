@@ -12,7 +12,7 @@ use crate::reference::Reference;
 use crate::{Lane, ModelError, Pace, Step, device};
 
 /// Places of the first cache; it doubles when requests need more.
-const CACHE_PLACES_MIN: usize = 1024;
+const CACHE_PLACES_MIN: usize = 256;
 
 /// A checkpoint on a lane.
 pub struct LocalModel {
@@ -287,11 +287,11 @@ fn any_after(tokens: &[u32]) -> TokenPair {
 }
 
 impl Fast {
-    /// Makes room for `places` tokens, forgetting all that was read if there is too little.
+    /// Makes room for `places` tokens.
     fn reserve(&mut self, places: usize) {
         if places > self.cache.places() {
-            self.path.clear();
-            self.cache = self.decoder.cache(places.next_power_of_two());
+            let (places, kept) = (places.next_power_of_two(), self.path.len());
+            self.decoder.grow(&mut self.cache, places, kept);
         }
     }
 

@@ -113,6 +113,21 @@ fn choices_of_one_document_compute_their_context_once() {
 }
 
 #[test]
+fn a_cache_that_grows_keeps_what_was_read() {
+    // The first has room in the first cache, the second needs a larger one.
+    let tokens: Vec<u32> = (0..600).map(|i| (i * 7 + 1) % 200).collect();
+    let request = |count: usize| TokenPair {
+        context: tokens[..count].to_vec(),
+        continuation: vec![3],
+    };
+    let mut model = load(Lane::Cpu);
+    score(&mut model, &[request(100)]);
+    let grown = score(&mut model, &[request(600)]);
+    assert_eq!(model.tokens_computed(), 600);
+    assert_eq!(grown, score(&mut load(Lane::Cpu), &[request(600)]));
+}
+
+#[test]
 fn answers_have_the_same_bits_in_batches_of_any_size() {
     let mut model = load(Lane::Cpu);
     // 210 requests: branches of many lengths, longer than a batch and shorter.

@@ -44,6 +44,19 @@ pub(super) const fn nibble_shift(i: usize) -> usize {
     4 * (i / 2 + 4 * (i % 2))
 }
 
+/// The word of eight 4-bit numbers, each in a byte of its own.
+const fn nibbles(eight: [u8; 8]) -> [u8; 4] {
+    /// Four numbers, 16 bits apart, next to each other.
+    const fn joined(spread: u64) -> u32 {
+        let twos = (spread | spread >> 12) & 0x0000_00ff_0000_00ff;
+        ((twos | twos >> 24) & 0xffff) as u32
+    }
+    let every_second = 0x000f_000f_000f_000f;
+    let bytes = u64::from_le_bytes(eight);
+    let (even, odd) = (bytes & every_second, bytes >> 8 & every_second);
+    (joined(even) | joined(odd) << 16).to_le_bytes()
+}
+
 /// Words of 32 bits in a panel of `k` weights a column.
 pub(super) const fn panel_words(format: Format, k: usize) -> usize {
     let block = match format {
@@ -88,11 +101,7 @@ impl Panels {
                     {
                         let eights = into.quants.iter_mut().zip(q.as_chunks::<8>().0);
                         for (words, eight) in eights {
-                            let mut word = 0;
-                            for (i, &q) in eight.iter().enumerate() {
-                                word |= u32::from(q) << nibble_shift(i);
-                            }
-                            words[4 * column..][..4].copy_from_slice(&word.to_le_bytes());
+                            words[4 * column..][..4].copy_from_slice(&nibbles(*eight));
                         }
                         into.scales[column] = scale;
                         into.minima[column] = minimum;
@@ -131,5 +140,17 @@ impl Panels {
         pages::enlarge(&self.words);
         let (count, words) = (self.words.len(), self.into_words());
         Tensor::from_data(TensorData::new(words, [count]), (device, DType::I32))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn eight_numbers_stand_at_their_shifts() {
+        let word = u32::from_le_bytes(nibbles([1, 2, 3, 4, 5, 6, 7, 15]));
+        let values: Vec<u32> = (0..8).map(|i| word >> nibble_shift(i) & 15).collect();
+        assert_eq!(values, [1, 2, 3, 4, 5, 6, 7, 15]);
     }
 }
