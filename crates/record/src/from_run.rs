@@ -1,9 +1,12 @@
 //! From a run to what is posted of it.
 
 use jeoul_eval::results::{Answer, DocumentResult, MetricResult};
-use jeoul_eval::{Task, TaskRun};
+use jeoul_eval::{RunOptions, Task, TaskRun};
 
-use crate::envelope::{ClaimedMetric, DocumentOutcome, PrivacyLevel, TaskRecord};
+use crate::canonical::sha256;
+use crate::envelope::{
+    ClaimedMetric, DocumentOutcome, Precision, PrivacyLevel, Settings, TaskRecord,
+};
 use crate::reduce::reduce_task;
 
 /// What is posted of a task's run; `elapsed_ms` is the time it took.
@@ -33,6 +36,43 @@ pub fn task_record(task: &Task, run: &TaskRun, level: PrivacyLevel, elapsed_ms: 
     };
     reduce_task(&mut record, level);
     record
+}
+
+/// The settings of a run; `limit` as [`limit`] gives it, `max_length` in tokens.
+pub fn settings(options: &RunOptions, limit: Option<u32>, max_length: u32) -> Settings {
+    let instruction = options.system_instruction.as_deref();
+    Settings {
+        apply_chat_template: options.apply_chat_template,
+        fewshot_as_multiturn: options.fewshot_as_multiturn,
+        fewshot_seed: options.seed,
+        gen_kwargs: None,
+        limit,
+        max_length,
+        system_instruction_sha256: instruction
+            .filter(|text| !text.is_empty())
+            .map(|text| sha256(text.as_bytes())),
+    }
+}
+
+/// The one limit under which all these tasks were run; `None` inside for all documents, `None` outside if they were run under several,
+/// which one envelope cannot say.
+pub fn limit(tasks: &[(&Task, &TaskRun)]) -> Option<Option<u32>> {
+    let scored = |run: &TaskRun| run.score.documents;
+    let cut = |(task, run): &&(&Task, &TaskRun)| (scored(run) as usize) < task.count(None);
+    let limit = tasks.iter().filter(cut).map(|(_, run)| scored(run)).max();
+    let holds = |(task, run): &(&Task, &TaskRun)| scored(run) as usize == task.count(limit);
+    tasks.iter().all(holds).then_some(limit)
+}
+
+/// Precision of a checkpoint whose most frequent weights are of this GGUF type: the nearest that a table shows.
+pub fn precision(quantization: &str) -> Precision {
+    match quantization {
+        "F32" => Precision::F32,
+        "F16" => Precision::F16,
+        "BF16" => Precision::BF16,
+        other if other.starts_with("Q8") || other.starts_with("Q6") => Precision::Bits8,
+        _ => Precision::Bits4,
+    }
 }
 
 /// What the model answered about a document; `metrics` are those of the task's score.
