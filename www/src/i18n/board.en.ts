@@ -236,6 +236,7 @@ export const board = {
     actions,
   },
   rooms: {
+    title: 'Room',
     lead: 'A room is a table for one class or one hour: people join with a code, it is private until you publish it, and it ends after 24 hours.',
     open: 'Open a room',
     name: 'What the room is called',

@@ -231,6 +231,7 @@ export const board: BoardTexts = {
     actions,
   },
   rooms: {
+    title: '방',
     lead: '방은 한 수업이나 한 시간을 위한 표입니다. 코드로 들어오고, 공개하기 전에는 방 안에서만 보이며, 24시간 뒤에 끝납니다.',
     open: '방 열기',
     name: '방 이름',
