@@ -3,6 +3,7 @@
 import { readFile } from 'node:fs/promises';
 import { fileURLToPath } from 'node:url';
 import type { BrowserContext, Page } from '@playwright/test';
+import { faults, overhang } from './axe';
 import { JEOUL_BOARD, Person, startBoard, type Server } from './board';
 import { expect, test } from './fake';
 
@@ -45,6 +46,18 @@ async function prepare(page: Page, { name = 'Tiny', level = 'scores and each doc
   return (await dialog.locator('#post-bytes').textContent()) ?? '';
 }
 
+/** Adds a task of one's own, whose answers are written, with two documents. */
+async function addOwn(page: Page): Promise<void> {
+  const task = [
+    'task: secret', 'test_split: test', 'output_type: generate_until', 'doc_to_text: "{{q}}"', 'doc_to_target: a',
+    'generation_kwargs: {max_gen_toks: 4, until: ["\\n"]}', 'metric_list: [{metric: exact_match}]', '',
+  ];
+  await page.getByLabel('Add a task file').setInputFiles({ name: 'secret.yaml', mimeType: '', buffer: Buffer.from(task.join('\n')) });
+  const documents = '{"q": "Whose secret is this?", "a": "Minsu"}\n{"q": "And whose secret is that?", "a": "Sora"}\n';
+  const opener = page.getByRole('region', { name: 'secret' }).getByLabel('Open a file', { exact: true });
+  await opener.setInputFiles({ name: 'd.jsonl', mimeType: '', buffer: Buffer.from(documents) });
+}
+
 /** Requests of a page to a board. */
 function asked(page: Page): string[] {
   const urls: string[] = [];
@@ -74,44 +87,29 @@ test('nothing is asked of the board before Post, and then exactly the bytes that
 
 test('each privacy level sends what it says and no more', async ({ page }) => {
   await page.goto(server.url);
-  await weigh(page, 'gsm8k', 2);
-  const levels: [string, (document: Record<string, unknown>) => void][] = [
-    ['scores and each document’s outcome', (document) => expect(Object.keys(document).sort()).toEqual(['doc_id', 'tokens', 'values'])],
-    ['also what the model wrote', (document) => expect(Object.keys(document)).toContain('texts')],
-  ];
-  const { tasks: [scores] } = JSON.parse(await prepare(page, { level: 'scores only' })).envelope;
-  expect([scores.level, scores.documents]).toEqual(['scores', undefined]);
-  for (const [level, check] of levels) {
-    await page.getByRole('dialog').getByRole('button', { name: 'Do not post' }).click();
-    const text = await prepare(page, { level });
-    const { tasks: [task], model } = JSON.parse(text).envelope;
-    expect(task.documents).toHaveLength(2);
-    task.documents.forEach(check);
-    // Neither prompts nor the file's name, at any level.
-    expect(text).not.toContain('Question:');
-    expect(text).not.toContain('gguf');
-    expect(model.sha256).toMatch(/^[0-9a-f]{64}$/);
-  }
-});
-
-test('what a model wrote about one’s own documents goes only if it is ticked', async ({ page }) => {
-  await page.goto(server.url);
-  await page.getByLabel('Add a task file').setInputFiles({
-    name: 'secret.yaml', mimeType: '',
-    buffer: Buffer.from('task: secret\ntest_split: test\noutput_type: generate_until\ndoc_to_text: "{{q}}"\ndoc_to_target: a\ngeneration_kwargs: {max_gen_toks: 4, until: ["\\n"]}\nmetric_list: [{metric: exact_match}]\n'),
-  });
-  await page.getByRole('region', { name: 'secret' }).getByLabel('Open a file', { exact: true }).setInputFiles({ name: 'd.jsonl', mimeType: '', buffer: Buffer.from('{"q": "Whose secret is this?", "a": "Minsu"}\n') });
-  await weigh(page, 'secret', 1);
-  const level = 'also what the model wrote';
-  const text = await prepare(page, { level });
-  expect(JSON.parse(text).envelope.tasks[0].level).toBe('outcomes');
-  expect(text).not.toMatch(/Whose secret|Minsu|"texts"/);
+  await addOwn(page);
+  await weigh(page, 'secret', 2);
   const dialog = page.getByRole('dialog');
+  const task = (text: string) => JSON.parse(text).envelope.tasks[0];
+  const fields = (text: string) => task(text).documents.map((document: object) => Object.keys(document).join(' '));
+  const scores = await prepare(page, { level: 'scores only' });
+  expect([task(scores).level, task(scores).documents]).toEqual(['scores', undefined]);
+  await dialog.getByRole('button', { name: 'Do not post' }).click();
+  const outcomes = await prepare(page);
+  expect(fields(outcomes)).toEqual(['doc_id tokens values', 'doc_id tokens values']);
+  await dialog.getByRole('button', { name: 'Do not post' }).click();
+
+  // What a model wrote about one's own documents goes only if that is ticked, too.
+  const unticked = await prepare(page, { level: 'also what the model wrote' });
+  expect([task(unticked).level, fields(unticked)]).toEqual(['outcomes', fields(outcomes)]);
   await dialog.getByRole('button', { name: 'Back' }).click();
   await dialog.getByRole('checkbox', { name: /about my own documents/ }).check();
   await dialog.getByRole('button', { name: 'Show what would be sent' }).click();
-  await expect(dialog.locator('#post-bytes')).toContainText('"texts"');
-  await expect(dialog.locator('#post-bytes')).not.toContainText('Whose secret');
+  const outputs = (await dialog.locator('#post-bytes').textContent()) ?? '';
+  expect([task(outputs).level, fields(outputs)]).toEqual(['outputs', ['doc_id texts tokens values', 'doc_id texts tokens values']]);
+
+  // Neither documents nor names of files, at any level.
+  for (const text of [scores, outcomes, unticked, outputs]) expect(text).not.toMatch(/Whose secret|Minsu|Sora|gguf|jsonl/);
 });
 
 test('undo takes a run back, restore brings it again, and it can be deleted later', async ({ page }) => {
@@ -247,8 +245,8 @@ test('texts that were written to break a page are shown as they are', async ({ p
   const foreign = await page.locator('tbody').evaluate((body) => [...new Set([...body.querySelectorAll('*')].map(({ localName }) => localName))]);
   const ours = ['a', 'bdi', 'circle', 'code', 'div', 'path', 'rect', 'span', 'svg', 'td', 'tr'];
   expect(foreign.filter((name) => !ours.includes(name))).toEqual([]);
-  const heights = await rows.evaluateAll((all) => all.map((row) => row.getBoundingClientRect().height));
-  expect(Math.max(...heights)).toBeLessThan(300);
+  const tall = await rows.evaluateAll((all) => all.map((row) => [Math.round(row.getBoundingClientRect().height), row.textContent]).filter(([height]) => Number(height) > 260));
+  expect(tall).toEqual([]);
   expect(await page.evaluate(() => document.documentElement.scrollWidth - document.documentElement.clientWidth)).toBe(0);
 
   // And where people write notes.
@@ -309,3 +307,35 @@ test('a site without a board says so', async ({ page }) => {
   await page.getByRole('link', { name: 'What it means' }).click();
   await expect(page.getByRole('heading', { name: 'Trust' })).toBeVisible();
 });
+
+for (const [locale, colorScheme, width] of [['en', 'light', 1280], ['ko', 'dark', 360]] as const) {
+  test(`fits ${width} px, in ${locale} and ${colorScheme}, and has nothing that a screen reader stumbles over`, async ({ browser }) => {
+    const person = new Person(server);
+    const id = await person.post('open', { name: 'a name of eighty characters, so long that no column of a table holds it in full', licence: 'Apache-2.0' });
+    await person.send('POST', `/api/submissions/${id}/flags`, { reason: 'other', link: 'https://example.org/a', note: 'Why?' });
+    const context = await browser.newContext({ locale, colorScheme, viewport: { width, height: 800 } });
+    const page = await context.newPage();
+    const check = async (name: string) => {
+      expect(await faults(page), name).toEqual([]);
+      expect(await overhang(page), name).toBe(0);
+    };
+    await page.goto(`${server.url}/#/board`);
+    await expect(page.locator('tbody tr').first()).toBeVisible();
+    for (const summary of await page.locator('main summary').all()) await summary.click();
+    await check('table');
+    for (const side of ['rooms', 'post', 'about', 'log', `run/${id}`]) {
+      await page.evaluate((hash) => (location.hash = hash), `#/board/open/${side}`);
+      await expect(page.locator('main h2, main table').first()).toBeVisible();
+      for (const summary of await page.locator('main summary').all()) await summary.click();
+      await check(side);
+    }
+    await page.locator('main a[href*="/model/"]').click();
+    await expect(page.locator('main dl')).toBeVisible();
+    await check('model');
+    await page.evaluate(() => (location.hash = '#/board/open/rooms'));
+    await page.locator('#room-name').press('Enter');
+    await expect(page.locator('main svg[role=img]')).toBeVisible();
+    await check('room');
+    await context.close();
+  });
+}

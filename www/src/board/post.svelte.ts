@@ -65,7 +65,8 @@ export class PostRun {
   }
 
   #refused(end: LastEvent): void {
-    if (end.type === 'refused') this.trouble = end.refusal;
+    // A model may write what no board takes, such as U+0000: its owner can only send less.
+    if (end.type === 'refused') this.trouble = /\/texts\/\d+$/.test(end.refusal.pointer) ? { ...end.refusal, code: 'output-refused' } : end.refusal;
     else this.trouble = { code: end.type, detail: end.type === 'failed' ? end.fault.detail : '', pointer: '' };
     this.step = 'form';
   }

@@ -63,6 +63,7 @@ const problems: Record<string, string> = {
   'text-unassigned': 'This text has a character that means nothing.',
   'text-not-nfc': 'This text is not in normal form (NFC); type it anew.',
   'text-not-word': 'Only plain letters, digits and . _ + - / : can stand here.',
+  'output-refused': 'What the model wrote holds a character that no board takes. Choose “scores and each document’s outcome” instead.',
   noEd25519: 'This browser cannot make Ed25519 keys, so it cannot sign what is posted. Chromium 137, Firefox 129 and Safari 17 can. You can still read boards, and save runs as files.',
   noStorage: 'This browser keeps no key in this window (a private window, or storage is switched off), so nothing can be signed. You can still read boards, and save runs as files.',
 };
@@ -129,7 +130,6 @@ export const board = {
     label: 'Runs',
     rank: 'Rank',
     rankText: 'Rank is 1 + the number of rows that are clearly better: whose whole 95% interval lies above. Rows with the same rank have not been told apart from the best of them.',
-    noRank: '–',
     rows,
     shown: (shown: string, all: string) => (shown === all ? rows(all) : `${shown} of ${rows(all)}`),
     more: 'Show more',
@@ -142,7 +142,6 @@ export const board = {
     columns: 'Columns',
     usual: 'The usual columns',
     sortBy: (name: string) => `Sort by ${name}`,
-    stderr: (value: string) => `± ${value}`,
     interval: (low: string, high: string) => `95% interval ${low} to ${high}`,
     noInterval: 'no interval known',
     over: (n: number) => (n === 1 ? '1 task' : `${n} tasks`),

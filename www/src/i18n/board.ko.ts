@@ -62,6 +62,7 @@ const problems: Record<string, string> = {
   'text-unassigned': '뜻이 없는 문자가 들어 있습니다.',
   'text-not-nfc': '정규형(NFC)이 아닌 글입니다. 새로 입력하십시오.',
   'text-not-word': '영문자, 숫자와 . _ + - / : 만 쓸 수 있습니다.',
+  'output-refused': '모델이 쓴 글에 게시판이 받지 않는 문자가 들어 있습니다. “점수와 문항별 결과”를 고르십시오.',
   noEd25519: '이 브라우저는 Ed25519 키를 만들지 못해 서명할 수 없습니다. Chromium 137, Firefox 129, Safari 17부터 됩니다. 게시판을 읽고 결과를 파일로 저장하는 일은 그대로 할 수 있습니다.',
   noStorage: '이 창에서는 키를 보관할 수 없어(비공개 창이거나 저장 공간이 꺼져 있음) 서명하지 못합니다. 게시판을 읽고 결과를 파일로 저장하는 일은 그대로 할 수 있습니다.',
 };
@@ -128,7 +129,6 @@ export const board: BoardTexts = {
     label: '측정',
     rank: '순위',
     rankText: '순위는 뚜렷이 나은 줄, 곧 95% 구간 전체가 더 위에 있는 줄의 수에 1을 더한 값입니다. 순위가 같은 줄은 그 가운데 가장 나은 줄과 구별되지 않은 것입니다.',
-    noRank: '–',
     rows,
     shown: (shown, all) => (shown === all ? rows(all) : `측정 ${all}건 가운데 ${shown}건`),
     more: '더 보기',
@@ -141,7 +141,6 @@ export const board: BoardTexts = {
     columns: '열',
     usual: '처음 열로',
     sortBy: (name) => `${name} 순으로 정렬`,
-    stderr: (value) => `± ${value}`,
     interval: (low, high) => `95% 구간 ${low}~${high}`,
     noInterval: '구간을 알 수 없음',
     over: (n) => `과제 ${n}개`,
