@@ -175,13 +175,25 @@ test('a run is posted to a room, and its row appears in the presenter’s browse
   await expect(page.getByRole('row', { name: /From the second row/ })).toContainText('consistent');
   await expect(page.getByRole('row', { name: /From the second row/ })).toContainText('new');
 
+  // The presenter, who has not joined, can post too, and takes the table home.
+  await page.getByRole('link', { name: 'Weigh' }).click();
+  await weigh(page);
+  await prepare(page, { name: 'From the desk' });
+  await page.getByRole('dialog').getByRole('button', { name: 'Post', exact: true }).click();
+  await page.getByRole('dialog').getByRole('link', { name: 'See it in the table' }).click();
+  await expect(page.getByRole('row', { name: /From the desk/ })).toBeVisible();
+  const file = page.waitForEvent('download');
+  await page.getByRole('button', { name: 'CSV' }).click();
+  const csv = await readFile(await (await file).path(), 'utf8');
+  expect(csv.split('\n').filter((line) => /From the (desk|second row)/.test(line))).toHaveLength(2);
+
   // Frozen, it takes none; both browsers hear of it.
   await page.getByRole('button', { name: 'Freeze' }).click();
   await student.getByRole('dialog').getByRole('link', { name: 'See it in the table' }).click();
   await expect(student.getByText(/frozen: takes no runs/)).toBeVisible();
   // Strangers see nothing until it is published.
   const stranger = await (await browser.newContext()).newPage();
-  const room = page.url();
+  const room = page.url().replace(/\?.*/, '');
   await stranger.goto(room);
   await expect(stranger.getByText('This room is private.')).toBeVisible();
   await page.getByRole('button', { name: 'Publish' }).click();

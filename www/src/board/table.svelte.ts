@@ -107,9 +107,12 @@ export class Table {
     }
   }
 
-  /** Follows the board until the returned function is called. In a room rows appear by themselves. */
+  /**
+   * Follows the board until the returned function is called. In a room rows appear by themselves. A hidden tab does not listen:
+   * a browser has six connections to a server, and some people have more tabs.
+   */
   watch(isRoom: boolean): () => void {
-    const ended = new AbortController();
+    let listening = new AbortController();
     const missed = () => {
       void this.load();
       if (isRoom) void this.loadRoom();
@@ -121,9 +124,21 @@ export class Table {
         missed(); // an event that this page does not understand: the table is asked for instead
       }
     };
-    void api.follow(this.board, this.#token, heard, missed, ended.signal);
+    const listen = () => {
+      listening.abort();
+      if (document.hidden) return;
+      listening = new AbortController();
+      void api.follow(this.board, this.#token, heard, missed, listening.signal);
+    };
+    const turn = () => {
+      listen();
+      if (!document.hidden) missed();
+    };
+    listen();
+    document.addEventListener('visibilitychange', turn);
     return () => {
-      ended.abort();
+      document.removeEventListener('visibilitychange', turn);
+      listening.abort();
       this.#asked.abort();
       clearTimeout(this.#timer);
     };

@@ -141,18 +141,16 @@ export const board = {
     searchHint: 'part of a name',
     columns: 'Columns',
     usual: 'The usual columns',
-    sortBy: (name: string) => `Sort by ${name}`,
     interval: (low: string, high: string) => `95% interval ${low} to ${high}`,
     noInterval: 'no interval known',
     over: (n: number) => (n === 1 ? '1 task' : `${n} tasks`),
     runOf: (model: string) => `Run of ${model}`,
     new: 'new',
-    flagged: (n: string) => `${n} flags`,
+    flagged: (n: string) => (n === '1' ? '1 flag' : `${n} flags`),
     export: 'Take the table as',
     exporting: 'Preparing the file',
   },
   filter: {
-    heading: 'Filters',
     count: (n: number) => (n === 0 ? 'Filters' : `Filters (${n})`),
     any: 'any',
     clear: 'Clear all filters',
@@ -174,12 +172,10 @@ export const board = {
   model: {
     back: 'To the table',
     heading: 'Every run of this file',
-    about: 'The file',
     names: 'Names that people gave it',
     mixed: 'People posted this file under several names. The hash says that it is one file.',
   },
   run: {
-    heading: 'Run',
     link: 'Link to this run',
     task: 'Task',
     metric: 'Metric',
@@ -216,7 +212,6 @@ export const board = {
     sent: 'The flag is in the public log.',
     counts: 'counts',
     dismissed: 'dismissed by a moderator',
-    byAuthor: 'flagged',
     appeal: 'Answer to the flags',
     appealText: 'A moderator reads it.',
     appealSend: 'Send',
@@ -255,6 +250,7 @@ export const board = {
   },
   room: {
     code: 'Join with this code',
+    localOnly: 'This address works on this computer alone. Open the page under the server’s name or network address, so that others can come.',
     qr: (address: string) => `QR code of ${address}`,
     states: { open: 'open', frozen: 'frozen: takes no runs', closed: 'closed', published: 'published: everyone can see it', private: 'private' },
     freeze: 'Freeze',
@@ -320,7 +316,6 @@ export const board = {
     undoneText: 'It is gone from the board. For ten minutes you can restore it; then it is erased.',
     restore: 'Restore it',
     close: 'Close',
-    at: (place: string) => `Where: ${place}`,
     several: 'The tasks were run with different numbers of documents, which one record cannot say. Post them one by one.',
   },
   how: {
@@ -359,7 +354,6 @@ export const board = {
       { name: 'perplexity', text: 'how surprised the model is by each word of a text; lower is better, and it is in no average' },
     ],
     tasksTitle: 'Tasks',
-    tasksText: 'What each task asks stands under Learn.',
   },
 };
 

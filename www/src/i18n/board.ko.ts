@@ -140,7 +140,6 @@ export const board: BoardTexts = {
     searchHint: '이름의 일부',
     columns: '열',
     usual: '처음 열로',
-    sortBy: (name) => `${name} 순으로 정렬`,
     interval: (low, high) => `95% 구간 ${low}~${high}`,
     noInterval: '구간을 알 수 없음',
     over: (n) => `과제 ${n}개`,
@@ -151,7 +150,6 @@ export const board: BoardTexts = {
     exporting: '파일을 준비하는 중',
   },
   filter: {
-    heading: '거르기',
     count: (n) => (n === 0 ? '거르기' : `거르기 (${n})`),
     any: '모두',
     clear: '거르기 모두 지우기',
@@ -173,12 +171,10 @@ export const board: BoardTexts = {
   model: {
     back: '표로',
     heading: '이 파일의 모든 측정',
-    about: '파일',
     names: '사람들이 적은 이름',
     mixed: '이 파일은 여러 이름으로 올라왔습니다. 해시가 같으므로 같은 파일입니다.',
   },
   run: {
-    heading: '측정',
     link: '이 측정의 링크',
     task: '과제',
     metric: '지표',
@@ -211,7 +207,6 @@ export const board: BoardTexts = {
     sent: '신고가 공개 기록에 남았습니다.',
     counts: '유효함',
     dismissed: '관리자가 기각함',
-    byAuthor: '신고함',
     appeal: '신고에 답하기',
     appealText: '관리자가 읽습니다.',
     appealSend: '보내기',
@@ -250,6 +245,7 @@ export const board: BoardTexts = {
   },
   room: {
     code: '이 코드로 들어오십시오',
+    localOnly: '이 주소는 이 컴퓨터에서만 열립니다. 다른 사람도 들어오게 하려면 서버의 이름이나 네트워크 주소로 페이지를 여십시오.',
     qr: (address) => `${address} QR 코드`,
     states: { open: '열림', frozen: '멈춤: 측정을 받지 않음', closed: '닫힘', published: '공개됨: 누구나 볼 수 있음', private: '비공개' },
     freeze: '멈추기',
@@ -315,7 +311,6 @@ export const board: BoardTexts = {
     undoneText: '게시판에서 사라졌습니다. 10분 안에는 되살릴 수 있고, 그 뒤에는 완전히 지워집니다.',
     restore: '되살리기',
     close: '닫기',
-    at: (place) => `올린 곳: ${place}`,
     several: '과제마다 문항 수를 다르게 달아 한 기록에 담을 수 없습니다. 하나씩 올리십시오.',
   },
   how: {
@@ -354,6 +349,5 @@ export const board: BoardTexts = {
       { name: 'perplexity', text: '모델이 글의 낱말마다 얼마나 뜻밖이라 여기는지이며, 낮을수록 좋고 평균에는 들지 않습니다' },
     ],
     tasksTitle: '과제',
-    tasksText: '과제마다 무엇을 묻는지는 알아보기에 있습니다.',
   },
 };
