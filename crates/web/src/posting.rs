@@ -185,3 +185,192 @@ fn text(bytes: Vec<u8>) -> String {
 fn time(now: i64) -> String {
     jiff::Timestamp::from_second(now).map_or_else(|_| String::new(), |time| time.to_string())
 }
+
+#[cfg(test)]
+mod tests {
+    use jeoul_eval::origin::Origin;
+    use jeoul_eval::results::{
+        Answer, DocumentMetric, DocumentResult, MetricResult, RequestResult, TaskScore,
+    };
+    use jeoul_record::canonical::sha256;
+    use jeoul_record::envelope::ModelType;
+    use jeoul_record::signature::Key;
+
+    use super::*;
+
+    const NOW: i64 = 1_795_647_547;
+
+    /// A task whose answer is written, of the person's own or not, with one document and what a model wrote.
+    fn written(origin: OriginKind) -> (Task, TaskRun) {
+        let source = |name, text| jeoul_eval::Source { name, text };
+        let text = "task: t\noutput_type: generate_until\ndoc_to_text: q\ndoc_to_target: a\nmetric_list: [{metric: exact_match}]\nmetadata: {version: 1}\n";
+        let rows = "{\"q\": \"secret question\", \"a\": \"secret answer\"}\n";
+        let task = Task::from_files(source("t.yaml", text), source("d.jsonl", rows), None).unwrap();
+        let origin = Origin {
+            kind: origin,
+            files: Vec::new(),
+        };
+        let value = DocumentMetric {
+            name: "exact_match".into(),
+            filter: "none".into(),
+            value: Some(0.0),
+            item: jeoul_eval::metrics::Item::Number(0.0),
+        };
+        let document = DocumentResult {
+            doc_id: 0,
+            fewshot_context: String::new(),
+            prompt: "secret question".into(),
+            requests: vec![RequestResult {
+                context: None,
+                continuation: None,
+                answer: Answer::Texts {
+                    texts: vec!["what it wrote".into()],
+                },
+            }],
+            choices: Vec::new(),
+            gold: Vec::new(),
+            pick: None,
+            pick_norm: None,
+            target: "secret answer".into(),
+            filtered: Vec::new(),
+            metrics: vec![value],
+            tokens_asked: 9,
+        };
+        let metric = MetricResult {
+            name: "exact_match".into(),
+            filter: "none".into(),
+            value: 0.0,
+            stderr: None,
+            higher_is_better: true,
+            chance: None,
+        };
+        let score = TaskScore {
+            task: "t".into(),
+            version: task.version().into(),
+            num_fewshot: 0,
+            documents: 1,
+            documents_total: 1,
+            metrics: vec![metric],
+        };
+        let documents = vec![document];
+        (task.with_origin(origin), TaskRun { score, documents })
+    }
+
+    fn posting(key: &Key, level: PrivacyLevel, local_texts: bool) -> Posting {
+        Posting {
+            board: "open".into(),
+            public_key: key.public_key(),
+            tasks: vec!["t".into()],
+            level,
+            local_texts,
+            name: "모델".into(),
+            licence: None,
+            kind: ModelType::Pretrained,
+            merged: false,
+            on_hub: false,
+            adapter: None,
+        }
+    }
+
+    fn envelope_of(run: &(Task, TaskRun), posting: Posting) -> Result<Event, Fault> {
+        let card = CheckpointCard {
+            name: "m".into(),
+            architecture: "llama".into(),
+            quantization: "Q4_0".into(),
+            parameters: 1e6,
+            size: 5e5,
+            context_length: 2048,
+            layers: 2,
+            chat: false,
+        };
+        let identity = Identity {
+            sha256: Some("ab".repeat(32)),
+            tokenizer_sha256: "cd".repeat(32),
+            chat_template_sha256: None,
+        };
+        let run = Posted {
+            card: &card,
+            identity: &identity,
+            options: &RunOptions::default(),
+            tasks: std::slice::from_ref(run),
+            elapsed_ms: &[12_345],
+            is_gpu: false,
+        };
+        envelope(&run, posting, &[7; 16], NOW)
+    }
+
+    #[track_caller]
+    fn payload_of(run: &(Task, TaskRun), posting: Posting) -> String {
+        match envelope_of(run, posting) {
+            Ok(Event::Envelope { payload }) => payload,
+            other => panic!("{other:?}"),
+        }
+    }
+
+    #[test]
+    fn texts_about_documents_of_ones_own_go_only_if_they_may() {
+        let key = Key::from_secret(&[7; 32]);
+        let level = PrivacyLevel::Outputs;
+        for (origin, local_texts, go) in [
+            (OriginKind::Local, false, false),
+            (OriginKind::Local, true, true),
+            (OriginKind::Hub, false, true),
+            (OriginKind::Samples, false, true),
+        ] {
+            let payload = payload_of(&written(origin), posting(&key, level, local_texts));
+            assert_eq!(payload.contains("what it wrote"), go, "{origin:?}");
+            assert!(!payload.contains("secret"), "{payload}");
+        }
+    }
+
+    #[test]
+    fn what_was_signed_is_what_is_sent() {
+        let key = Key::from_secret(&[7; 32]);
+        let run = written(OriginKind::Samples);
+        let payload = payload_of(&run, posting(&key, PrivacyLevel::Outputs, false));
+        let seal = |payload: &str, signature: String| {
+            seal(
+                payload,
+                key.public_key(),
+                signature,
+                std::slice::from_ref(&run),
+                NOW,
+            )
+        };
+        let signature = key.sign(payload.as_bytes());
+        let Event::Sealed { text, key: id, .. } = seal(&payload, signature.clone()) else {
+            panic!("it holds");
+        };
+        assert!(text.contains(&payload));
+        assert_eq!(id, sha256(payload.as_bytes()));
+        let changed = payload.replace("모델", "다른 모델");
+        let Event::Refused { refusal } = seal(&changed, signature) else {
+            panic!("another name was not signed");
+        };
+        assert_eq!(refusal.code.as_str(), "bad-signature");
+    }
+
+    #[test]
+    fn a_refusal_names_its_field_before_anything_is_signed() {
+        let key = Key::from_secret(&[7; 32]);
+        let run = written(OriginKind::Samples);
+        let mut posting = posting(&key, PrivacyLevel::Scores, false);
+        posting.name = "a\u{202e}b".into();
+        let Ok(Event::Refused { refusal }) = envelope_of(&run, posting) else {
+            panic!("the name turns the line round");
+        };
+        assert_eq!(
+            (refusal.code.as_str(), refusal.pointer.as_str()),
+            ("text-bidi", "/envelope/model/name")
+        );
+    }
+
+    #[test]
+    fn a_task_that_was_not_run_cannot_be_posted() {
+        let key = Key::from_secret(&[7; 32]);
+        let mut posting = posting(&key, PrivacyLevel::Scores, false);
+        posting.tasks = vec!["other".into()];
+        let fault = envelope_of(&written(OriginKind::Samples), posting).unwrap_err();
+        assert_eq!(fault.kind, FaultKind::Protocol);
+    }
+}
