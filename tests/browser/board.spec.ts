@@ -4,12 +4,11 @@ import { readFile } from 'node:fs/promises';
 import { fileURLToPath } from 'node:url';
 import type { BrowserContext, Page } from '@playwright/test';
 import { faults, overhang } from './axe';
-import { JEOUL_BOARD, Person, startBoard, type Server } from './board';
+import { Person, startBoard, type Server } from './board';
 import { expect, test } from './fake';
 
 const TINY = fileURLToPath(new URL('../../models/tiny.gguf', import.meta.url));
 
-test.skip(!JEOUL_BOARD, 'no board: JEOUL_BOARD names no program');
 test.describe.configure({ timeout: 90_000 });
 
 let server: Server;

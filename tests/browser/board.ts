@@ -7,7 +7,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
-export const { JEOUL_BOARD = '' } = process.env;
+const { JEOUL_BOARD = '' } = process.env;
 
 const root = fileURLToPath(new URL('../..', import.meta.url));
 
