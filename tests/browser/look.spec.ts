@@ -1,25 +1,7 @@
 // Languages, colours, widths, keyboard, screen readers.
-import { readFileSync } from 'node:fs';
-import { createRequire } from 'node:module';
 import type { Page } from '@playwright/test';
+import { faults, overhang } from './axe';
 import { choose, drop, expect, open, SMOLLM2_BYTES, test, weigh } from './fake';
-
-const axe = readFileSync(createRequire(import.meta.url).resolve('axe-core/axe.min.js'), 'utf8');
-
-/** Faults that axe finds, one line each. */
-async function faults(page: Page): Promise<string[]> {
-  // Through the debugger: a script element would break the page's policy.
-  await page.evaluate(axe);
-  return page.evaluate(async () => {
-    const { violations } = await (window as unknown as { axe: { run(): Promise<{ violations: { id: string; nodes: { html: string }[] }[] }> } }).axe.run();
-    return violations.map(({ id, nodes }) => `${id}: ${nodes.map(({ html }) => html).join(' ')}`);
-  });
-}
-
-/** Pixels by which the page is wider than the window. */
-function overhang(page: Page): Promise<number> {
-  return page.evaluate(() => document.documentElement.scrollWidth - document.documentElement.clientWidth);
-}
 
 /** Runs the body at each place of the page, before, while and after a run. */
 async function everywhere(page: Page, body: (name: string) => Promise<void>): Promise<void> {

@@ -279,3 +279,23 @@ fn an_empty_board_has_empty_files() {
         server.stop().await;
     });
 }
+
+/// Browsers ask for compressed files.
+#[test]
+fn a_compressed_file_comes_to_its_end() {
+    on_each_engine(async |database| {
+        let server = Server::start(database).await;
+        filled(&server, 30).await;
+        for format in ["csv", "jsonl"] {
+            let path = format!("/api/boards/open/export?format={format}");
+            let plain = server.client.get(&path).await.expect(200).body;
+            let gzip = [("accept-encoding", "gzip")];
+            let packed = server.client.send("GET", &path, &gzip, Bytes::new()).await;
+            assert_eq!(packed.headers["content-encoding"], "gzip");
+            // RFC 1952: the last four bytes are the length of what was packed.
+            let end = packed.body.last_chunk::<4>().unwrap();
+            assert_eq!(u32::from_le_bytes(*end) as usize, plain.len(), "{format}");
+        }
+        server.stop().await;
+    });
+}

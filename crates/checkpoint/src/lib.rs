@@ -20,6 +20,7 @@ mod checkpoint;
 mod config;
 mod ggml;
 mod gguf;
+pub mod identity;
 mod reader;
 mod source;
 mod text;

@@ -7,6 +7,8 @@
 use jeoul_eval::group::GroupScore;
 use jeoul_eval::metrics::Comparison;
 use jeoul_eval::results::{DocumentResult, GroupCard, TaskCard, TaskScore};
+use jeoul_record::envelope::{Adapter, ModelType};
+use jeoul_record::{PrivacyLevel, Refusal, TrustLabel};
 use serde::{Deserialize, Serialize};
 
 /// Where tensors are computed.
@@ -90,6 +92,22 @@ pub enum Command {
     /// Writes the last run, also one that was cancelled, as files that lm-evaluation-harness reads: answered by
     /// [`Event::Exported`].
     Export,
+    /// Writes the last run as the bytes that its owner signs to post it, and checks them as the board will: answered by
+    /// [`Event::Envelope`] or [`Event::Refused`].
+    Envelope {
+        /// What is posted, and where.
+        posting: Posting,
+    },
+    /// Puts a signature to these bytes, and checks the whole as the board will: answered by [`Event::Sealed`] or
+    /// [`Event::Refused`].
+    Seal {
+        /// What [`Event::Envelope`] gave.
+        payload: String,
+        /// Ed25519 public key: 64 hexadecimal digits.
+        public_key: String,
+        /// Its signature over `payload` in UTF-8: 128 hexadecimal digits.
+        signature: String,
+    },
     /// Compares two runs on the same documents: answered by [`Event::Compared`].
     Compare {
         /// Values of one metric under the first run, document by document.
@@ -169,6 +187,38 @@ impl Default for RunSettings {
             system_instruction: None,
         }
     }
+}
+
+/// What the owner of the last run says about posting it.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(
+    feature = "typescript",
+    derive(ts_rs::TS),
+    ts(export_to = "generated.ts")
+)]
+pub struct Posting {
+    /// The board, or the room's id.
+    pub board: String,
+    /// Key that will sign: 64 hexadecimal digits.
+    pub public_key: String,
+    /// Tasks to post, by name.
+    pub tasks: Vec<String>,
+    /// How much of each.
+    pub level: PrivacyLevel,
+    /// Whether what a model wrote about documents of the person's own may go too, if `level` lets it.
+    pub local_texts: bool,
+    /// Name of the model.
+    pub name: String,
+    /// Its licence, if it is known.
+    pub licence: Option<String>,
+    /// How it was trained.
+    pub kind: ModelType,
+    /// Whether it was merged from several models.
+    pub merged: bool,
+    /// Whether it can be had on the Hugging Face hub.
+    pub on_hub: bool,
+    /// Kind of GPU; null on the CPU.
+    pub adapter: Option<Adapter>,
 }
 
 /// A file for the person to keep.
@@ -282,6 +332,25 @@ pub enum Event {
     Exported {
         /// Results, samples of each task, and the table as Markdown and as CSV.
         files: Vec<ExportFile>,
+    },
+    /// A run as the bytes to sign.
+    Envelope {
+        /// The bytes, which are UTF-8.
+        payload: String,
+    },
+    /// A run as the bytes to post.
+    Sealed {
+        /// The bytes, which are UTF-8: exactly these are sent.
+        text: String,
+        /// The run's id on a board, which is also its idempotency key.
+        key: String,
+        /// The trust label it has on a board that knows the same tasks.
+        label: TrustLabel,
+    },
+    /// A board would refuse it.
+    Refused {
+        /// Why.
+        refusal: Refusal,
     },
     /// How two runs differ.
     Compared {

@@ -1,6 +1,6 @@
 //! What a worker holds between commands, and how it does each of them.
 
-use jeoul_checkpoint::{ByteSource, Checkpoint};
+use jeoul_checkpoint::{ByteSource, Checkpoint, identity};
 use jeoul_dataset::hub::{self, HUB, Split};
 use jeoul_dataset::{read, sha256};
 use jeoul_eval::group::{Group, group_scores};
@@ -20,9 +20,10 @@ use crate::desk::{desk, now_ms, pace};
 use crate::download;
 use crate::fault::{Stop, model_stop, run_stop};
 use crate::hub::Browser;
+use crate::posting::{self, Identity, Posted};
 use crate::protocol::{
     CheckpointCard, Command, DocumentsRole, Event, ExportFile, Fault, FaultKind, LaneCard,
-    LaneName, RunSettings, TaskRequest, ThreadLack,
+    LaneName, Posting, RunSettings, TaskRequest, ThreadLack,
 };
 use crate::registry::{self, Entry};
 use crate::shelf::{Chosen, Own, Shelf};
@@ -37,6 +38,10 @@ pub(crate) struct Session {
     model: Option<LocalModel>,
     /// What the loaded checkpoint says of itself.
     card: Option<CheckpointCard>,
+    /// What it is.
+    identity: Option<Identity>,
+    /// The loaded file, if it is the person's own.
+    file: Option<File>,
     /// The last run.
     last: Option<LastRun>,
     /// Why there is one thread only.
@@ -49,7 +54,14 @@ pub(crate) struct Session {
 struct LastRun {
     info: RunInfo,
     tasks: Vec<(Task, TaskRun)>,
+    /// Milliseconds of each of them.
+    elapsed_ms: Vec<u64>,
     groups: Vec<Group>,
+    card: CheckpointCard,
+    identity: Identity,
+    /// The checkpoint's file where its hash is not known beforehand.
+    file: Option<File>,
+    lane: Lane,
 }
 
 impl Session {
@@ -88,6 +100,12 @@ impl Session {
             Command::Plan { tasks, settings } => self.plan(&tasks, &settings).await,
             Command::Run { tasks, settings } => self.run(&tasks, &settings).await,
             Command::Export => self.export(),
+            Command::Envelope { posting } => self.envelope(posting).await,
+            Command::Seal {
+                payload,
+                public_key,
+                signature,
+            } => Ok(self.seal(&payload, public_key, signature)),
             Command::Compare { first, second } => match compare(&first, &second) {
                 Ok(comparison) => Ok(Event::Compared { comparison }),
                 Err(error) => Err(protocol(&error.to_string()).into()),
@@ -146,16 +164,23 @@ impl Session {
     ) -> Result<Event, Stop> {
         // What is loaded now makes room.
         self.model = None;
-        let source: Box<dyn ByteSource> = match (model, file) {
-            (Some(model), None) => self.store().await.source(&entry(&model)?).await?,
-            (None, Some(file)) => {
-                let source = BlobSource::new(file.name(), file.into());
-                Box::new(source.map_err(|thrown| Fault::new(FaultKind::Storage, reason(&thrown)))?)
+        let mut sha256 = None;
+        let source: Box<dyn ByteSource> = match (model, &file) {
+            (Some(model), None) => {
+                let entry = entry(&model)?;
+                sha256 = Some(entry.sha256.clone());
+                self.store().await.source(&entry).await?
             }
+            (None, Some(file)) => Box::new(blob(file)?),
             _ => return Err(protocol("load takes either a model or a file").into()),
         };
         let checkpoint = Checkpoint::open(source)?;
         let card = card(&checkpoint);
+        let identity = Identity {
+            sha256,
+            tokenizer_sha256: identity::tokenizer_sha256(checkpoint.gguf()),
+            chat_template_sha256: checkpoint.chat_template().map(identity::text_sha256),
+        };
         let lane = match lane {
             LaneName::Cpu => {
                 make_room(&checkpoint)?;
@@ -169,6 +194,8 @@ impl Session {
             .map_err(|error| model_stop(error, lane))?;
         self.model = Some(model);
         self.card = Some(card.clone());
+        self.identity = Some(identity);
+        self.file = file;
         Ok(Event::Loaded {
             checkpoint: card,
             lane: lane_card,
@@ -214,6 +241,7 @@ impl Session {
     ) -> Result<Event, Stop> {
         let Chosen { tasks, groups } = self.choose(requests, settings)?;
         let card = self.card.clone().ok_or_else(not_loaded)?;
+        let identity = self.identity.clone().ok_or_else(not_loaded)?;
         let model = self.model.as_mut().ok_or_else(not_loaded)?;
         let lane = model.lane();
         let options = tasks
@@ -225,12 +253,18 @@ impl Session {
         let mut last = LastRun {
             info: run_info(&card, lane, &options, chat),
             tasks: Vec::new(),
+            elapsed_ms: Vec::new(),
             groups,
+            card,
+            identity,
+            file: self.file.clone(),
+            lane,
         };
         let started_ms = now_ms();
         let mut end = Ok(());
         for (task, options) in tasks {
             desk().start_task(task.name(), model.tokens_computed());
+            let task_started_ms = now_ms();
             let mut on_document = |document: &DocumentResult, score: &TaskScore| {
                 desk().say(&Event::Document {
                     document: Box::new(document.clone()),
@@ -238,7 +272,10 @@ impl Session {
                 });
             };
             match run_task(model, &task, &options, &mut on_document).await {
-                Ok(run) => last.tasks.push((task, run)),
+                Ok(run) => {
+                    last.tasks.push((task, run));
+                    last.elapsed_ms.push((now_ms() - task_started_ms) as u64);
+                }
                 Err(error) => {
                     // What was finished can still be kept.
                     if let RunError::Cancelled { run } = &error {
@@ -295,6 +332,39 @@ impl Session {
             files.push(file(name, report::samples(task, run)));
         }
         Ok(Event::Exported { files })
+    }
+
+    /// The last run as bytes to sign. The hash of a file of the person's own is found on the way, once.
+    async fn envelope(&mut self, posting: Posting) -> Result<Event, Stop> {
+        let last = self
+            .last
+            .as_mut()
+            .ok_or_else(|| protocol("nothing was run"))?;
+        if last.identity.sha256.is_none() {
+            let file = last
+                .file
+                .as_ref()
+                .ok_or_else(|| protocol("the run has no file"))?;
+            last.identity.sha256 = Some(file_sha256(&blob(file)?).await?);
+        }
+        let run = Posted {
+            card: &last.card,
+            identity: &last.identity,
+            options: &last.info.options,
+            tasks: &last.tasks,
+            elapsed_ms: &last.elapsed_ms,
+            is_gpu: last.lane == Lane::Gpu,
+        };
+        let mut nonce = [0; 16];
+        getrandom::fill(&mut nonce).map_err(|error| Fault::new(FaultKind::Engine, error))?;
+        let now = (js_sys::Date::now() / 1000.0) as i64;
+        Ok(posting::envelope(&run, posting, &nonce, now)?)
+    }
+
+    fn seal(&self, payload: &str, public_key: String, signature: String) -> Event {
+        let tasks = self.last.as_ref().map_or(&[][..], |last| &last.tasks);
+        let now = (js_sys::Date::now() / 1000.0) as i64;
+        posting::seal(payload, public_key, signature, tasks, now)
     }
 
     async fn add_task(&mut self, file: Option<File>) -> Result<Event, Stop> {
@@ -448,6 +518,24 @@ impl Session {
             thread_lack: self.thread_lack,
         }
     }
+}
+
+/// A file of the person's own as a source of bytes.
+fn blob(file: &File) -> Result<BlobSource, Fault> {
+    let source = BlobSource::new(file.name(), file.clone().into());
+    source.map_err(|thrown| Fault::new(FaultKind::Storage, reason(&thrown)))
+}
+
+/// Hex SHA-256 of a file; a cancel is heard in between.
+async fn file_sha256(source: &BlobSource) -> Result<String, Stop> {
+    let mut hash = identity::FileHash::new(source);
+    while hash
+        .step()
+        .map_err(|error| Fault::new(FaultKind::Storage, error))?
+    {
+        desk().breathe().await?;
+    }
+    Ok(hash.finish())
 }
 
 /// Name and bytes of the envelope's file.

@@ -26,6 +26,7 @@ const ARROWS: [(&str, &[&str]); 10] = [
             "jeoul-dataset",
             "jeoul-eval",
             "jeoul-model",
+            "jeoul-record",
         ],
     ),
     (

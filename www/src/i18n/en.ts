@@ -1,5 +1,6 @@
 // English. `ko.ts` has the type of this object, so that neither language can lack a text.
 import type { Spoken } from '../lib/format';
+import { board } from './board.en';
 import { learn } from './learn.en';
 
 function duration(time: Spoken): string {
@@ -33,7 +34,7 @@ export const en = {
   documents,
   other,
   skip: 'Skip to content',
-  nav: { label: 'Places', weigh: 'Weigh', runs: 'Results', learn: 'Learn' },
+  nav: { label: 'Places', weigh: 'Weigh', runs: 'Results', board: 'Board', learn: 'Learn' },
   theme: { label: 'Colours', auto: 'As the system', light: 'Light', dark: 'Dark' },
   weigh: {
     title: 'Weigh a language model, here in this tab.',
@@ -378,6 +379,7 @@ export const en = {
       },
     },
   },
+  board,
   learn,
 };
 

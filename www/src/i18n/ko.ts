@@ -1,6 +1,7 @@
 // 한국어. 합니다체로 짧게 씁니다. 새로 쓰는 글이지 옮긴 글이 아닙니다.
 import type { Spoken } from '../lib/format';
 import type { Texts } from './en';
+import { board } from './board.ko';
 import { learn } from './learn.ko';
 
 function duration(time: Spoken): string {
@@ -15,7 +16,7 @@ export const ko: Texts = {
   documents,
   other: { tag: 'en', name: 'English' },
   skip: '본문으로 건너뛰기',
-  nav: { label: '메뉴', weigh: '달기', runs: '결과', learn: '알아보기' },
+  nav: { label: '메뉴', weigh: '달기', runs: '결과', board: '게시판', learn: '알아보기' },
   theme: { label: '화면 색', auto: '시스템 설정', light: '밝게', dark: '어둡게' },
   weigh: {
     title: '언어 모델을 이 탭에서 바로 달아 봅니다.',
@@ -364,5 +365,6 @@ export const ko: Texts = {
       },
     },
   },
+  board,
   learn,
 };

@@ -55,7 +55,8 @@ export const learn: Learn = {
       title: 'Privacy',
       paragraphs: [
         'Everything is computed in this tab. Models are downloaded from the server this page came from or from Hugging Face and kept in the browser’s storage until you forget them. Only if you ask for a benchmark’s real documents does the browser fetch them from the Hugging Face hub. Files that you drop, prompts and scores stay in the tab.',
-        'There are no cookies, no analytics and no code from anybody else. Language, colours and the measured speed are remembered in this browser.',
+        'Only if you post a run to a board does something of it leave: you choose how much, see the exact bytes first, and can delete it. The page asks a board nothing before you go there. The key that signs what you post stays in this browser.',
+        'There are no cookies, no analytics and no code from anybody else. Language, colours, the measured speed and the rooms that you joined are remembered in this browser.',
       ],
     },
   ],

@@ -24,7 +24,7 @@ describe('texts', () => {
   });
 
   it('are Korean in Korean', () => {
-    const universal = /^\/(other|lane\/choice|result\/n$|result\/metrics\/f1$|questions\/preset\/(leaderboard|kobest)$|lane\/cpu|lane\/gpu)/;
+    const universal = /^\/(other|lane\/choice|result\/n$|result\/metrics\/f1$|questions\/preset\/(leaderboard|kobest)$|board\/about\/metrics\/\d\/name$|lane\/cpu|lane\/gpu)/;
     const without = texts(ko).filter(([path, text]) => !universal.test(path) && !/[가-힣]/.test(text));
     expect(without.map(([path]) => path)).toEqual(['/questions/of', '/plan/plusMinus', '/plan/points', '/lane/reason/chosen', '/run/tabTitle']);
   });

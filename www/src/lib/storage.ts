@@ -23,6 +23,15 @@ export function recallPositive(key: string): number | null {
   return Number.isFinite(stored) && stored > 0 ? stored : null;
 }
 
+/** Forgets a text, if the browser lets us. */
+export function forget(key: string): void {
+  try {
+    localStorage.removeItem(PREFIX + key);
+  } catch {
+    // It was not stored either.
+  }
+}
+
 /** Stores a text, if the browser lets us. */
 export function remember(key: string, value: string): void {
   try {

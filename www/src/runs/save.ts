@@ -1,5 +1,6 @@
 // A run as a file that people keep.
 import type { ExportFile } from '../engine/generated';
+import { download } from '../lib/download';
 import type { Run } from './run';
 
 /** Version of the file's shape; readers refuse what they do not know. */
@@ -18,16 +19,6 @@ export function fileText(run: Run): string {
   const started = new Date(startedAt).toISOString();
   const file = { format: FORMAT, started, ...rest, tasks: tasks.map(({ card, ...task }) => ({ ...task, origin: card.origin })) };
   return `${JSON.stringify(file, null, 1)}\n`;
-}
-
-/** Hands a text to the browser's downloads. */
-function download(name: string, text: string, type: string): void {
-  const url = URL.createObjectURL(new Blob([text], { type }));
-  const link = document.createElement('a');
-  link.href = url;
-  link.download = name;
-  link.click();
-  setTimeout(() => URL.revokeObjectURL(url), 10_000);
 }
 
 export function save(run: Run): void {

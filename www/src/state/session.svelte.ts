@@ -288,6 +288,11 @@ export class Session {
     return end.type === 'exported' ? end.files : [];
   }
 
+  /** Asks about the last run; who asks says what went wrong. */
+  ask(command: Extract<Command, { type: 'envelope' | 'seal' }>): Promise<LastEvent> {
+    return this.#engine.send(command);
+  }
+
   /** How two runs differ in one metric on the same documents; null if they cannot be compared. */
   async compare(first: number[], second: number[]): Promise<Comparison | null> {
     const end = await this.#engine.send({ type: 'compare', first, second });

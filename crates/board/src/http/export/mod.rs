@@ -11,7 +11,7 @@ use axum::http::header::{CONTENT_DISPOSITION, CONTENT_TYPE};
 use axum::http::{HeaderValue, StatusCode};
 use axum::response::Response;
 use bytes::Bytes;
-use futures_util::stream;
+use futures_util::{StreamExt, stream};
 use serde::Deserialize;
 
 mod columns;
@@ -105,7 +105,7 @@ type Write = fn(&[TableRow], &[Column], bool) -> Vec<u8>;
 /// A body that is read and written page by page.
 fn pages(board: Board, query: TableQuery, columns: Arc<[Column]>, write: Write) -> Body {
     let state = (board, Some(query), true);
-    Body::from_stream(stream::unfold(state, move |(board, query, first)| {
+    let pages = stream::unfold(state, move |(board, query, first)| {
         let columns = Arc::clone(&columns);
         async move {
             let mut query = query?;
@@ -121,7 +121,9 @@ fn pages(board: Board, query: TableQuery, columns: Arc<[Column]>, write: Write) 
                 Err(error) => Some((Err(error), (board, None, false))),
             }
         }
-    }))
+    });
+    // Compression asks once more after the end.
+    Body::from_stream(pages.fuse())
 }
 
 /// The next page of `query`, which then stands at the one after it.

@@ -1,0 +1,115 @@
+// What a board answers beside rows: receipts, rooms, flags, the log.
+import { reader, TRUST, type TrustLabel } from './rows';
+
+export interface Receipt {
+  id: string;
+  board: string;
+  stored_ms: number;
+  trust: TrustLabel;
+}
+
+export interface Opened {
+  room: string;
+  code: string;
+  presenter: string;
+  expires_ms: number;
+}
+
+export interface Membership {
+  room: string;
+  name: string;
+  token: string;
+  expires_ms: number;
+}
+
+/** A run that somebody in a room has begun. */
+export interface OpenRun {
+  run: string;
+  author: string;
+  model: string;
+  tasks: string[];
+  state: 'queued' | 'running' | 'done';
+  done: number;
+  total: number;
+}
+
+export interface RoomState {
+  room: string;
+  name: string;
+  opened_ms: number;
+  expires_ms: number;
+  frozen: boolean;
+  closed: boolean;
+  published: boolean;
+  runs: OpenRun[];
+}
+
+export interface Flag {
+  author: string;
+  reason: string;
+  link: string;
+  note: string;
+  at_ms: number;
+  counts: boolean;
+  dismissed: boolean;
+}
+
+/** An entry of the public log. */
+export interface Entry {
+  number: number;
+  at_ms: number;
+  actor: string;
+  action: string;
+  object: string;
+  detail: string;
+}
+
+export function parseReceipt(value: unknown): Receipt {
+  const { text, number } = reader(value, 'receipt');
+  const trust = TRUST.find((label) => label === text('trust')) ?? 'self-reported';
+  return { id: text('id'), board: text('board'), stored_ms: number('stored_ms'), trust };
+}
+
+export function parseOpened(value: unknown): Opened {
+  const { text, number } = reader(value, 'room');
+  return { room: text('room'), code: text('code'), presenter: text('presenter'), expires_ms: number('expires_ms') };
+}
+
+export function parseMembership(value: unknown): Membership {
+  const { text, number } = reader(value, 'membership');
+  return { room: text('room'), name: text('name'), token: text('token'), expires_ms: number('expires_ms') };
+}
+
+export function parseOpenRun(value: unknown): OpenRun {
+  const { text, number, list } = reader(value, 'run');
+  const states = ['queued', 'running', 'done'] as const;
+  const state = states.find((each) => each === text('state')) ?? 'running';
+  return { run: text('run'), author: text('author'), model: text('model'), tasks: list('tasks', String), state, done: number('done'), total: number('total') };
+}
+
+export function parseRoom(value: unknown): RoomState {
+  const { text, number, truth, list } = reader(value, 'room');
+  return {
+    room: text('room'), name: text('name'), opened_ms: number('opened_ms'), expires_ms: number('expires_ms'), frozen: truth('frozen'),
+    closed: truth('closed'), published: truth('published'), runs: list('runs', parseOpenRun),
+  };
+}
+
+export function parseFlag(value: unknown): Flag {
+  const { text, number, truth } = reader(value, 'flag');
+  return {
+    author: text('author'), reason: text('reason'), link: text('link'), note: text('note'), at_ms: number('at_ms'), counts: truth('counts'),
+    dismissed: truth('dismissed'),
+  };
+}
+
+export function parseEntry(value: unknown): Entry {
+  const { text, number } = reader(value, 'entry');
+  return { number: number('number'), at_ms: number('at_ms'), actor: text('actor'), action: text('action'), object: text('object'), detail: text('detail') };
+}
+
+/** The open runs after news of one of them: newest first, one entry for each author and name. */
+export function withOpenRun(runs: readonly OpenRun[], news: OpenRun): OpenRun[] {
+  const rest = runs.filter(({ run, author }) => run !== news.run || author !== news.author);
+  return [news, ...rest];
+}
