@@ -194,6 +194,7 @@ export const board = {
     rawText: 'What was signed and sent, byte for byte.',
     yours: 'This run was posted with this browser’s key.',
     delete: 'Delete this run',
+    deleteText: 'It goes from every table at once. You can restore it for ten minutes; then it is erased.',
     deleted: 'The run is deleted.',
     deletedText: 'It is gone from every table. You can restore it for ten minutes; then it is erased.',
     restore: 'Restore it',

@@ -189,6 +189,7 @@ export const board: BoardTexts = {
     rawText: '서명해 보낸 그대로입니다.',
     yours: '이 브라우저의 키로 올린 측정입니다.',
     delete: '이 측정 지우기',
+    deleteText: '모든 표에서 바로 사라집니다. 10분 안에는 되살릴 수 있고, 그 뒤에는 완전히 지워집니다.',
     deleted: '측정을 지웠습니다.',
     deletedText: '모든 표에서 사라졌습니다. 10분 안에는 되살릴 수 있고, 그 뒤에는 완전히 지워집니다.',
     restore: '되살리기',
