@@ -195,6 +195,13 @@ test('a run is posted to a room, and its row appears in the presenter’s browse
   await page.getByRole('button', { name: 'Freeze' }).click();
   await student.getByRole('dialog').getByRole('link', { name: 'See it in the table' }).click();
   await expect(student.getByText(/frozen: takes no runs/)).toBeVisible();
+  // Whoever is removed sees no more of it.
+  await page.getByText('Who is in').click();
+  await page.getByRole('button', { name: 'Remove', exact: true }).first().click();
+  await page.getByRole('button', { name: 'Remove: really?' }).click();
+  await expect(page.getByText('removed', { exact: true })).toBeVisible();
+  await student.reload();
+  await expect(student.getByText('Your place in this room has ended.')).toBeVisible();
   // Strangers see nothing until it is published.
   const stranger = await (await browser.newContext()).newPage();
   const room = page.url().replace(/\?.*/, '');
