@@ -38,6 +38,7 @@ async function prepare(page: Page, { name = 'Tiny', level = 'scores and each doc
   const dialog = page.getByRole('dialog');
   await dialog.getByLabel('Name').fill(name);
   await dialog.getByRole('radio', { name: level }).check();
+  await dialog.getByRole('radio', { name: 'pretrained' }).check();
   await dialog.getByRole('button', { name: 'Show what would be sent' }).click();
   await expect(dialog.locator('#post-bytes')).toBeVisible();
   const more = dialog.getByRole('button', { name: 'Show more' });
@@ -143,6 +144,10 @@ test('a name that a board refuses is named before anything is sent', async ({ pa
   await weigh(page);
   await page.getByRole('button', { name: 'Post to a board' }).click();
   const dialog = page.getByRole('dialog');
+  await dialog.getByRole('button', { name: 'Show what would be sent' }).click();
+  // How a file was trained its owner must say: nothing else knows.
+  await expect(dialog.locator('#post-bytes')).toHaveCount(0);
+  await dialog.getByRole('radio', { name: 'pretrained' }).check();
   await dialog.getByLabel('Name').fill('Tiny\u202Egnp.exe');
   await dialog.getByRole('button', { name: 'Show what would be sent' }).click();
   await expect(dialog.getByRole('alert')).toContainText('changes the direction of writing');
@@ -190,6 +195,13 @@ test('a run is posted to a room, and its row appears in the presenter’s browse
   await page.getByRole('button', { name: 'Freeze' }).click();
   await student.getByRole('dialog').getByRole('link', { name: 'See it in the table' }).click();
   await expect(student.getByText(/frozen: takes no runs/)).toBeVisible();
+  // Whoever is removed sees no more of it.
+  await page.getByText('Who is in').click();
+  await page.getByRole('button', { name: 'Remove', exact: true }).first().click();
+  await page.getByRole('button', { name: 'Remove: really?' }).click();
+  await expect(page.getByText('removed', { exact: true })).toBeVisible();
+  await student.reload();
+  await expect(student.getByText('Your place in this room has ended.')).toBeVisible();
   // Strangers see nothing until it is published.
   const stranger = await (await browser.newContext()).newPage();
   const room = page.url().replace(/\?.*/, '');

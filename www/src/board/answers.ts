@@ -44,6 +44,13 @@ export interface RoomState {
   runs: OpenRun[];
 }
 
+/** Somebody in a room, as its presenter sees them. */
+export interface Member {
+  author: string;
+  joined_ms: number;
+  revoked: boolean;
+}
+
 export interface Flag {
   author: string;
   reason: string;
@@ -93,6 +100,11 @@ export function parseRoom(value: unknown): RoomState {
     room: text('room'), name: text('name'), opened_ms: number('opened_ms'), expires_ms: number('expires_ms'), frozen: truth('frozen'),
     closed: truth('closed'), published: truth('published'), runs: list('runs', parseOpenRun),
   };
+}
+
+export function parseMember(value: unknown): Member {
+  const { text, number, truth } = reader(value, 'member');
+  return { author: text('author'), joined_ms: number('joined_ms'), revoked: truth('revoked') };
 }
 
 export function parseFlag(value: unknown): Flag {

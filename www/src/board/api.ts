@@ -1,7 +1,10 @@
 // The one module that talks to a board. Every request is signed, carries a room's token, or says nothing of who asks.
 import { follow, type ServerEvent } from './events';
 import { browserKey, signature, type Signer } from './key';
-import { parseEntry, parseFlag, parseMembership, parseOpened, parseReceipt, parseRoom, type Entry, type Flag, type Membership, type Opened, type Receipt, type RoomState } from './answers';
+import {
+  parseEntry, parseFlag, parseMember, parseMembership, parseOpened, parseReceipt, parseRoom,
+  type Entry, type Flag, type Member, type Membership, type Opened, type Receipt, type RoomState,
+} from './answers';
 import { apiQuery, type Query } from './query';
 import { parsePage, parseRow, reader, ShapeError, type Row, type TablePage } from './rows';
 
@@ -153,6 +156,14 @@ export class BoardApi {
 
   changeRoom(room: string, change: 'freeze' | 'thaw' | 'close' | 'publish', token: string): Promise<RoomState> {
     return this.#json(parseRoom, 'POST', `/api/rooms/${room}/${change}`, { token });
+  }
+
+  members(room: string, token: string): Promise<Member[]> {
+    return this.#json((value) => reader(value, 'members').list('members', parseMember), 'GET', `/api/rooms/${room}/members`, { token });
+  }
+
+  async removeMember(room: string, author: string, token: string): Promise<void> {
+    await this.#send('DELETE', `/api/rooms/${room}/members/${author}`, { token });
   }
 
   async tell(room: string, run: string, news: RunNews, token: string): Promise<void> {

@@ -51,7 +51,9 @@ export class PostRun {
     try {
       const key = await browserKey();
       const offered = session.gpu.state === 'ready' ? session.gpu.adapter : null;
-      const made = await session.ask({ type: 'envelope', posting: postingOf(this.form, key.publicKey, adapterOf(this.run.lane, offered)) });
+      const posting = postingOf(this.form, key.publicKey, adapterOf(this.run.lane, offered));
+      if (posting === null) return this.back();
+      const made = await session.ask({ type: 'envelope', posting });
       if (made.type !== 'envelope') return this.#refused(made);
       const signature = await key.sign(new TextEncoder().encode(made.payload));
       const sealed = await session.ask({ type: 'seal', payload: made.payload, public_key: key.publicKey, signature });

@@ -14,7 +14,8 @@ export interface Form {
   tasks: string[];
   name: string;
   licence: string;
-  type: ModelType;
+  /** Empty until its owner says it. */
+  type: ModelType | '';
   merged: boolean;
   onHub: boolean;
 }
@@ -43,7 +44,6 @@ function together(tasks: readonly TaskRun[]): TaskRun[] {
 
 /** A form filled with what is known: all of it of a checkpoint of the registry, little of a file. */
 export function firstForm(run: Run, model: ModelCard | null, board: string): Form {
-  const guess: ModelType = run.checkpoint.chat ? 'instruction-tuned' : 'pretrained';
   return {
     board,
     level: 'outcomes',
@@ -51,7 +51,7 @@ export function firstForm(run: Run, model: ModelCard | null, board: string): For
     tasks: together(run.tasks).map(({ card }) => card.name),
     name: run.modelName,
     licence: model?.license ?? '',
-    type: TYPES.find((type) => type === model?.type) ?? guess,
+    type: TYPES.find((type) => type === model?.type) ?? '',
     merged: false,
     onHub: model?.homepage.startsWith('https://huggingface.co/') ?? false,
   };
@@ -70,8 +70,9 @@ export function adapterOf({ lane, adapter }: Pick<LaneCard, 'lane' | 'adapter'>,
   return { vendor: vendor.slice(0, 80) || 'unknown', architecture: rest.join(' ').slice(0, 80).trim() || 'unknown' };
 }
 
-/** The form as the engine takes it. */
-export function postingOf(form: Form, publicKey: string, adapter: Adapter | null): Posting {
+/** The form as the engine takes it; null while it does not say how the model was trained. */
+export function postingOf(form: Form, publicKey: string, adapter: Adapter | null): Posting | null {
+  if (form.type === '') return null;
   return {
     board: form.board,
     public_key: publicKey,
