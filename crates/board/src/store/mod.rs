@@ -8,6 +8,7 @@
 
 pub(crate) mod audit;
 pub(crate) mod blobs;
+pub(crate) mod bulk;
 pub(crate) mod checks;
 pub(crate) mod flags;
 pub(crate) mod moderators;
