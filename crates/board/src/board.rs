@@ -1,6 +1,7 @@
 //! The board: its database, its counters, its viewers, in one handle that every request shares.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use jeoul_record::signature::author_id;
 use thiserror::Error;
@@ -19,6 +20,9 @@ use crate::store::{Engine, Store, StoreError};
 
 /// Queries over whole tables at once.
 const HEAVY: usize = 2;
+
+/// How long a log in object storage may be without a row: longer than any post takes.
+const UNREFERRED_KEPT: Duration = Duration::from_secs(60 * 60);
 
 /// An open board. Clones share it.
 #[derive(Clone)]
@@ -70,7 +74,7 @@ impl Board {
         if let Some(name) = config.boards.iter().find(|name| !is_board_name(name)) {
             return Err(OpenError::BoardName { name: name.clone() });
         }
-        let store = Store::open(&config.database).await?;
+        let store = Store::open(&config.database, &config.logs).await?;
         let cores = std::thread::available_parallelism().map_or(1, usize::from);
         Ok(Self {
             inner: Arc::new(Inner {
@@ -144,7 +148,7 @@ impl Board {
         self.store().verify_audit().await
     }
 
-    /// Erases what is old enough: deleted runs, expired rooms. Returns how many runs went.
+    /// Erases what is old enough: deleted runs, expired rooms, logs without a row. Returns how many runs went.
     pub async fn sweep(&self) -> Result<u64, StoreError> {
         let now_ms = self.now_ms();
         let limits = &self.inner.config.limits;
@@ -154,6 +158,7 @@ impl Board {
             now_ms,
             deleted_before_ms: now_ms - millis(limits.undo),
             expired_before_ms: now_ms - millis(limits.room_kept),
+            unreferred_before_ms: now_ms - millis(UNREFERRED_KEPT),
         };
         self.store().sweep(sweep).await
     }

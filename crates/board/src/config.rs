@@ -8,6 +8,8 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use jeoul_record::KnownTasks;
 use jeoul_record::check::UnknownTasks;
 
+use crate::logs::Logs;
+
 /// Tells the time, in milliseconds since 1970 UTC. Tests set their own.
 pub type Clock = Arc<dyn Fn() -> i64 + Send + Sync>;
 
@@ -16,6 +18,8 @@ pub type Clock = Arc<dyn Fn() -> i64 + Send + Sync>;
 pub struct Config {
     /// A file name or `sqlite:FILE`, which is made if it is not there, or `postgres://…`.
     pub database: String,
+    /// Where item logs lie.
+    pub logs: Logs,
     /// Public boards by id; posts that name none go to the first.
     pub boards: Vec<String>,
     /// Tasks whose scores the board recomputes from its own documents.
@@ -106,6 +110,7 @@ impl Config {
     pub fn new(database: impl Into<String>, tasks: Arc<dyn KnownTasks + Send + Sync>) -> Self {
         Self {
             database: database.into(),
+            logs: Logs::Database,
             boards: vec!["open".to_owned()],
             tasks,
             unknown_tasks: UnknownTasks::SelfReported,
@@ -121,6 +126,7 @@ impl fmt::Debug for Config {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         // The database's address may hold a password.
         f.debug_struct("Config")
+            .field("logs", &self.logs)
             .field("boards", &self.boards)
             .field("folders", &self.folders)
             .field("limits", &self.limits)

@@ -131,11 +131,11 @@ impl From<Refusal> for Problem {
 
 impl From<StoreError> for Problem {
     fn from(error: StoreError) -> Self {
-        tracing::error!(%error, "the database failed");
+        tracing::error!(%error, "the store failed");
         Self::new(
             StatusCode::SERVICE_UNAVAILABLE,
             "storage-failed",
-            "the board could not read or write its database; nothing was acknowledged",
+            "the board could not read or write what it stores; nothing was acknowledged",
         )
         .retry_after(5)
     }

@@ -80,6 +80,8 @@ const TABLE: &[(&str, &str, &str, [u16; 8])] = &[
     ("POST",   "/api/moderator/session",                   "WRONG",   [401, 401, 401, 401, 401, 401, 401, 401]),
     ("DELETE", "/api/moderator/session",                   "",        [404, 404, 404, 404, 404, 204, 401, 401]),
     ("GET",    "/api/moderation",                          "",        [404, 404, 404, 404, 404, 200, 401, 401]),
+    ("POST",   "/api/moderation/bulk",                     "HIDEALL", [404, 404, 404, 404, 404, 200, 401, 401]),
+    ("POST",   "/api/moderation/bulk",                     "DELETEALL", [404, 404, 404, 404, 404, 200, 401, 401]),
     ("GET",    "/api/audit",                               "",        [200, 200, 200, 200, 200, 200, 401, 401]),
     ("GET",    "/api/health",                              "",        [200, 200, 200, 200, 200, 200, 200, 200]),
     ("GET",    "/api/openapi.json",                        "",        [200, 200, 200, 200, 200, 200, 200, 200]),
@@ -269,6 +271,14 @@ impl Case {
             }
             "NOTE" => json!({"note": "they are mine"}),
             "REASON" => json!({"reason": "looked at"}),
+            "HIDEALL" => {
+                let owner = self.people[1].key().author();
+                json!({"action": "hide", "by": "key", "value": owner, "reason": "all of them"})
+            }
+            "DELETEALL" => {
+                let room = self.path("{ROOM}");
+                json!({"action": "delete", "by": "room", "value": room, "reason": "all of them"})
+            }
             "NAME" => json!({"name": "a room"}),
             "CODE" => json!({"code": self.code}),
             "NEWS" => json!({"model": "m", "tasks": [], "state": "queued", "done": 0, "total": 1}),

@@ -272,3 +272,85 @@ fn the_audit_table_is_chained_and_only_grows() {
         server.stop().await;
     });
 }
+
+#[test]
+fn many_runs_go_in_one_act() {
+    on_each_engine(async |database| {
+        let server = Server::start(database).await;
+        let moderator_key = Person::new(9).key().public_key();
+        let (_, token) = server
+            .board
+            .add_moderator("mod", Some(&moderator_key))
+            .await
+            .unwrap();
+        let moderator = Person::anonymous().with_token(token);
+        let mut models = Vec::new();
+        let mut ids = Vec::new();
+        for (author, seed) in [(1, 1), (1, 2), (2, 3), (9, 4)] {
+            let mut run = Run::new("open", seed, server.now_ms());
+            if seed >= 3 {
+                run.envelope.model.sha256 = "ab".repeat(32);
+            }
+            models.push(run.envelope.model.sha256.clone());
+            let (id, answer) = Person::new(author).post(&server.client, run).await;
+            answer.expect(201);
+            ids.push(id);
+        }
+        let bulk = async |action: &str, by: &str, value: &str| {
+            let body = json!({"action": action, "by": by, "value": value, "reason": "spam"});
+            let path = "/api/moderation/bulk";
+            moderator.ask(&server.client, "POST", path, &body).await
+        };
+        let shown = async || {
+            let mut shown = Vec::new();
+            for id in &ids {
+                let path = format!("/api/submissions/{id}");
+                shown.push(server.client.get(&path).await.status == 200);
+            }
+            shown
+        };
+        let acts = async || {
+            let AuditState::Whole { entries, .. } = server.board.verify_audit().await.unwrap()
+            else {
+                panic!("the chain is broken");
+            };
+            entries
+        };
+        let before = acts().await;
+        let author = Person::new(1).key().author();
+        let done = bulk("hide", "key", &author).await.expect(200).json();
+        assert_eq!(done["runs"], 2);
+        assert_eq!(shown().await, [false, false, true, true]);
+        assert_eq!(acts().await, before + 1, "one act for both");
+        let again = bulk("hide", "key", &author).await.expect(200).json();
+        assert_eq!(again["runs"], 0);
+        assert_eq!(
+            acts().await,
+            before + 1,
+            "nothing changed, nothing is noted"
+        );
+        // The fourth is the moderator's own.
+        let done = bulk("delete", "model", &models[2]).await.expect(200).json();
+        assert_eq!(done["runs"], 1);
+        assert_eq!(shown().await, [false, false, false, true]);
+        assert_eq!(acts().await, before + 2);
+        let restore = format!("/api/submissions/{}/restore", ids[2]);
+        moderator
+            .ask(&server.client, "POST", &restore, &NOTHING)
+            .await
+            .expect(204);
+        assert_eq!(shown().await, [false, false, true, true]);
+
+        for (action, by, value, code) in [
+            ("hide", "key", "' OR 1=1", "bad-name"),
+            ("hide", "room", "open", "bad-name"),
+            ("hide", "model", "AB", "bad-name"),
+            ("show", "key", author.as_str(), "wrong-type"),
+            ("hide", "board", author.as_str(), "wrong-type"),
+        ] {
+            let answer = bulk(action, by, value).await;
+            assert_eq!((answer.status, answer.code().as_str()), (422, code), "{by}");
+        }
+        server.stop().await;
+    });
+}

@@ -2,6 +2,7 @@
 
 pub(crate) mod audit;
 pub(crate) mod body;
+pub(crate) mod bulk;
 pub(crate) mod caller;
 pub(crate) mod checks;
 pub(crate) mod events;
@@ -71,6 +72,7 @@ pub(crate) fn router(board: Board) -> Router {
             post(moderation::login).delete(moderation::logout),
         )
         .route("/moderation", get(moderation::waiting))
+        .route("/moderation/bulk", post(bulk::decide))
         .route("/audit", get(audit::entries))
         .fallback(async || Problem::not_found())
         .method_not_allowed_fallback(async || {

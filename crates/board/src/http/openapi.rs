@@ -6,7 +6,7 @@ use utoipa::OpenApi;
 
 use super::headers::tagged;
 use super::{
-    audit, checks, events, export, flags, moderation, presenter, rooms, submissions, tables,
+    audit, bulk, checks, events, export, flags, moderation, presenter, rooms, submissions, tables,
 };
 
 #[derive(OpenApi)]
@@ -50,6 +50,7 @@ use super::{
         moderation::waiting,
         moderation::hide,
         moderation::show,
+        bulk::decide,
         audit::entries,
         audit::health,
     )

@@ -218,7 +218,7 @@ pub(crate) fn stored(
     Ok(NewSubmission {
         row,
         main,
-        blob,
+        blob: Some(blob),
         in_room,
     })
 }

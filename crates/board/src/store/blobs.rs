@@ -1,4 +1,5 @@
-//! Item logs: what was posted, byte for byte, named by its SHA-256 and packed with zstd.
+//! Item logs: what was posted, byte for byte, named by its SHA-256 and packed with zstd. They lie in the table `blobs`, or outside
+//! the database (see [`crate::Logs`]).
 
 use jeoul_record::canonical::sha256;
 use sqlx::{AnyConnection, Row};
@@ -9,6 +10,8 @@ use super::{Store, StoreError};
 const LEVEL: i32 = 3;
 /// Largest log that is unpacked, in bytes: that of the largest body which is taken, with room to spare.
 const UNPACKED_MAX: u64 = 16 << 20;
+/// Largest packed log that is read from object storage, in bytes: what does not shrink grows by a little.
+pub(crate) const PACKED_MAX: u64 = UNPACKED_MAX + (1 << 20);
 
 /// Bytes, packed and named.
 #[derive(Clone, Debug)]
@@ -30,6 +33,17 @@ impl Blob {
         })
     }
 
+    /// A log as it lies in object storage, where its size is written in the packed bytes alone.
+    pub(crate) fn packed(hash: &str, packed: Vec<u8>) -> Result<Self, StoreError> {
+        let size = zstd::zstd_safe::get_frame_content_size(&packed).ok();
+        let size = size.flatten().and_then(|size| i64::try_from(size).ok());
+        Ok(Self {
+            size_bytes: size.ok_or_else(|| damaged(hash, "it does not say its size".to_owned()))?,
+            hash: hash.to_owned(),
+            packed,
+        })
+    }
+
     /// The bytes, compared with their name.
     pub(crate) fn unpack(&self) -> Result<Vec<u8>, StoreError> {
         let size = u64::try_from(self.size_bytes).unwrap_or(u64::MAX);
@@ -42,10 +56,13 @@ impl Blob {
         let bytes = zstd::bulk::decompress(&self.packed, size as usize)
             .map_err(|error| damaged(&self.hash, error.to_string()))?;
         let found = sha256(&bytes);
-        if found == self.hash {
+        if found == self.hash && bytes.len() as u64 == size {
             Ok(bytes)
         } else {
-            Err(damaged(&self.hash, format!("they hash to {found}")))
+            Err(damaged(
+                &self.hash,
+                format!("its {} bytes hash to {found}", bytes.len()),
+            ))
         }
     }
 }
@@ -73,6 +90,11 @@ pub(crate) async fn put(connection: &mut AnyConnection, blob: &Blob) -> Result<(
 impl Store {
     /// The bytes named `hash`.
     pub(crate) async fn blob(&self, hash: &str) -> Result<Option<Vec<u8>>, StoreError> {
+        if let Some(objects) = self.objects()
+            && let Some(blob) = objects.get(hash).await?
+        {
+            return blob.unpack().map(Some);
+        }
         let row = sqlx::query("SELECT size_bytes, bytes FROM blobs WHERE hash = $1")
             .bind(hash)
             .fetch_optional(self.pool())

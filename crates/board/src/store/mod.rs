@@ -8,6 +8,7 @@
 
 pub(crate) mod audit;
 pub(crate) mod blobs;
+pub(crate) mod bulk;
 pub(crate) mod checks;
 pub(crate) mod flags;
 pub(crate) mod moderators;
@@ -18,12 +19,15 @@ pub(crate) mod sweep;
 pub(crate) mod writer;
 
 use std::path::Path;
+use std::sync::Arc;
 use std::time::Duration;
 
 use sqlx::any::{AnyConnectOptions, AnyPoolOptions};
 use sqlx::migrate::Migrator;
 use sqlx::{Any, AnyPool, Executor, Transaction};
 use thiserror::Error;
+
+use crate::logs::{Logs, Objects};
 
 pub(crate) use writer::{Work, Writer};
 
@@ -66,6 +70,9 @@ pub enum StoreError {
         /// What is wrong.
         reason: String,
     },
+    /// Item logs outside the database cannot be read or written.
+    #[error("the store of item logs failed: {0}")]
+    Logs(#[from] object_store::Error),
     /// The writer has ended: the server is going down.
     #[error("the database takes no more writes: the server is stopping")]
     Stopped,
@@ -97,13 +104,15 @@ pub(crate) struct Store {
     pool: AnyPool,
     writer: Writer,
     engine: Engine,
+    /// Item logs, if they lie outside the database.
+    objects: Option<Arc<Objects>>,
 }
 
 impl Store {
     /// Opens `url` and brings its tables up to date; a file that is not there is made.
     ///
     /// `url` is a file name, `sqlite:FILE` or `postgres://…`.
-    pub(crate) async fn open(url: &str) -> Result<Self, StoreError> {
+    pub(crate) async fn open(url: &str, logs: &Logs) -> Result<Self, StoreError> {
         sqlx::any::install_default_drivers();
         let (engine, options) = options(url)?;
         let pool = pool(engine, options.clone(), READERS).await?;
@@ -117,12 +126,21 @@ impl Store {
             writer: Writer::start(writing, engine),
             pool,
             engine,
+            objects: match logs {
+                Logs::Database => None,
+                Logs::Objects(store) => Some(Arc::new(Objects::new(Arc::clone(store)))),
+            },
         })
     }
 
     /// For reading.
     pub(crate) fn pool(&self) -> &AnyPool {
         &self.pool
+    }
+
+    /// Item logs, if they lie outside the database.
+    pub(crate) fn objects(&self) -> Option<&Objects> {
+        self.objects.as_deref()
     }
 
     /// Which engine it is.

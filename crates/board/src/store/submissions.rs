@@ -48,7 +48,8 @@ pub(crate) struct NewSubmission {
     pub(crate) row: Submission,
     /// Main metric of each task that has one.
     pub(crate) main: Vec<(String, f64)>,
-    pub(crate) blob: Blob,
+    /// Its log; `None` once it lies outside the database.
+    pub(crate) blob: Option<Blob>,
     /// Whether its board is a room, which must be open.
     pub(crate) in_room: bool,
 }
@@ -94,9 +95,29 @@ pub(crate) enum Deleted {
 
 impl Store {
     /// Stores a run; the answer comes when it is on disk.
-    pub(crate) async fn insert(&self, new: NewSubmission) -> Result<Stored, StoreError> {
+    pub(crate) async fn insert(&self, mut new: NewSubmission) -> Result<Stored, StoreError> {
+        let Some(objects) = self.objects() else {
+            return self.insert_row(new).await;
+        };
+        let _posting = objects.posting().await;
+        // A run that is or was here will not be stored anew: putting its log back would bring a deleted one to life.
+        if let Some(blob) = new.blob.take()
+            && !self.was_posted(&new.row.id).await?
+        {
+            objects.put(&blob).await?;
+        }
+        self.insert_row(new).await
+    }
+
+    async fn insert_row(&self, new: NewSubmission) -> Result<Stored, StoreError> {
         self.write(new, |new, connection| Box::pin(insert(new, connection)))
             .await
+    }
+
+    async fn was_posted(&self, id: &str) -> Result<bool, StoreError> {
+        let sql = "SELECT 1 FROM submissions WHERE id = $1 UNION ALL SELECT 1 FROM tombstones WHERE id = $1";
+        let found = sqlx::query(sql).bind(id).fetch_optional(self.pool());
+        Ok(found.await?.is_some())
     }
 
     /// The run with this id, unless it is deleted.
@@ -209,7 +230,9 @@ async fn insert(
     if done.rows_affected() == 0 {
         return before(row, connection).await;
     }
-    blobs::put(connection, &new.blob).await?;
+    if let Some(blob) = &new.blob {
+        blobs::put(connection, blob).await?;
+    }
     for (task, value) in &new.main {
         sqlx::query("INSERT INTO scores (submission, board, task, value) VALUES ($1, $2, $3, $4)")
             .bind(&row.id)

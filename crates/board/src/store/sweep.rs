@@ -1,4 +1,6 @@
-//! What goes by itself: deleted runs after ten minutes, rooms after thirty days, item logs that nobody refers to.
+//! What goes by itself: deleted runs after ten minutes, rooms after thirty days, item logs that no row refers to.
+
+use std::collections::HashSet;
 
 use sqlx::{AnyConnection, Row};
 
@@ -16,6 +18,8 @@ pub(crate) struct Sweep {
     pub(crate) deleted_before_ms: i64,
     /// Unpublished rooms that expired before this.
     pub(crate) expired_before_ms: i64,
+    /// Logs outside the database that were put before this and have no row.
+    pub(crate) unreferred_before_ms: i64,
 }
 
 impl Store {
@@ -23,18 +27,58 @@ impl Store {
     pub(crate) async fn sweep(&self, sweep: Sweep) -> Result<u64, StoreError> {
         let mut erased = 0;
         loop {
-            let step = self
+            let logs = self
                 .write(sweep, |sweep, connection| Box::pin(step(sweep, connection)))
                 .await?;
-            erased += step;
-            if step < STEP as u64 {
-                return Ok(erased);
+            erased += logs.len() as u64;
+            if let Some(objects) = self.objects() {
+                objects.erase(&logs).await?;
+            }
+            if logs.len() < STEP as usize {
+                break;
             }
         }
+        self.sweep_logs(sweep).await?;
+        Ok(erased)
+    }
+
+    /// Erases logs outside the database that no row refers to: each minute those of one folder of the 256, so that even with
+    /// millions of logs no sweep is long.
+    async fn sweep_logs(&self, sweep: Sweep) -> Result<(), StoreError> {
+        let Some(objects) = self.objects() else {
+            return Ok(());
+        };
+        let first = sweep.now_ms.div_euclid(60_000).rem_euclid(256) as u8;
+        let old = objects.older(first, sweep.unreferred_before_ms).await?;
+        if self.unreferred(first, &old).await?.is_empty() {
+            return Ok(());
+        }
+        // One of them may be on its way to a row: that is waited for, and then looked at again.
+        let _erasing = objects.erasing().await;
+        let gone = self.unreferred(first, &old).await?;
+        objects.erase(&gone).await
+    }
+
+    /// Those of `logs`, which all begin with the two digits of `first`, that no row refers to.
+    async fn unreferred(&self, first: u8, logs: &[String]) -> Result<Vec<String>, StoreError> {
+        if logs.is_empty() {
+            return Ok(Vec::new());
+        }
+        let (from, to) = (format!("{first:02x}"), format!("{first:02x}g"));
+        let rows = sqlx::query("SELECT log FROM submissions WHERE log >= $1 AND log < $2")
+            .bind(from)
+            .bind(to)
+            .fetch_all(self.pool())
+            .await?;
+        let kept = rows.iter().map(|row| row.try_get(0));
+        let kept: HashSet<String> = kept.collect::<Result<_, sqlx::Error>>()?;
+        let gone = logs.iter().filter(|log| !kept.contains(*log));
+        Ok(gone.cloned().collect())
     }
 }
 
-async fn step(sweep: &Sweep, connection: &mut AnyConnection) -> Result<u64, sqlx::Error> {
+/// Erases up to [`STEP`] runs; returns the names of their logs.
+async fn step(sweep: &Sweep, connection: &mut AnyConnection) -> Result<Vec<String>, sqlx::Error> {
     let rooms = sqlx::query("SELECT id FROM rooms WHERE published = 0 AND expires_ms < $1")
         .bind(sweep.expired_before_ms)
         .fetch_all(&mut *connection)
@@ -65,11 +109,13 @@ async fn step(sweep: &Sweep, connection: &mut AnyConnection) -> Result<u64, sqlx
         .bind(STEP)
         .fetch_all(&mut *connection)
         .await?;
+    let mut logs = Vec::with_capacity(rows.len());
     for row in &rows {
         let (id, log): (String, String) = (row.try_get(0)?, row.try_get(1)?);
         erase(connection, &id, &log, sweep.now_ms).await?;
+        logs.push(log);
     }
-    Ok(rows.len() as u64)
+    Ok(logs)
 }
 
 /// Erases a run with all that belongs to it. What stays is that it was there.

@@ -4,6 +4,8 @@
 //! Rows are written the same way from either engine, so that a board and its copy give the same hash. Sessions are not part of
 //! it: moderators log in again.
 
+mod file;
+mod logs;
 mod tables;
 
 use futures_util::TryStreamExt;
@@ -11,8 +13,10 @@ use jeoul_record::canonical::hex;
 use serde_json::Value as Json;
 use sha2::{Digest, Sha256};
 use thiserror::Error;
-use tokio::io::{AsyncBufRead, AsyncBufReadExt, AsyncWrite, AsyncWriteExt};
+use tokio::io::{AsyncBufRead, AsyncBufReadExt, AsyncWrite};
 
+use self::file::Writing;
+use self::logs::Putting;
 use self::tables::TABLES;
 use crate::board::Board;
 use crate::store::StoreError;
@@ -76,31 +80,22 @@ impl Board {
         &self,
         out: &mut (impl AsyncWrite + Unpin + Send),
     ) -> Result<Transferred, TransferError> {
-        let mut hash = Sha256::new();
-        let mut rows = 0;
-        let mut line = format!("{HEAD}\n").into_bytes();
-        hash.update(&line);
-        out.write_all(&line).await?;
+        let mut file = Writing::begin(out).await?;
         let mut transaction = self.store().begin_snapshot().await?;
         for table in &TABLES {
+            if let Some(objects) = self.store().objects()
+                && table.name == logs::TABLE
+            {
+                logs::export(objects, &mut transaction, &mut file).await?;
+                continue;
+            }
             let sql = table.select();
             let mut found = sqlx::query(sqlx::AssertSqlSafe(sql)).fetch(&mut *transaction);
             while let Some(row) = found.try_next().await? {
-                line.clear();
-                // A map of texts and finite numbers has a JSON form.
-                serde_json::to_writer(&mut line, &table.json(&row)?)
-                    .map_err(std::io::Error::from)?;
-                line.push(b'\n');
-                hash.update(&line);
-                out.write_all(&line).await?;
-                rows += 1;
+                file.write(&table.json(&row)?).await?;
             }
         }
-        let hash = hex(&hash.finalize());
-        out.write_all(format!("{{\"sha256\":\"{hash}\"}}\n").as_bytes())
-            .await?;
-        out.flush().await?;
-        Ok(Transferred { rows, hash })
+        file.end().await
     }
 
     /// Fills this board, which must be empty, with what [`Board::export`] wrote. Nothing of a changed or cut file stays.
@@ -118,7 +113,23 @@ impl Board {
                 return Err(TransferError::NotEmpty { table: table.name });
             }
         }
-        let read = self::read(file, &mut transaction).await?;
+        let Some(objects) = self.store().objects() else {
+            let read = self::read(file, &mut transaction, &mut None).await?;
+            transaction.commit().await?;
+            return Ok(read);
+        };
+        let _posting = objects.posting().await;
+        let mut putting = Some(Putting::new(objects));
+        let read = match self::read(file, &mut transaction, &mut putting).await {
+            Ok(read) => read,
+            Err(error) => {
+                if let Some(putting) = putting {
+                    putting.undo().await;
+                }
+                return Err(error);
+            }
+        };
+        // A commit whose answer was lost may have been one: then its logs are needed.
         transaction.commit().await?;
         Ok(read)
     }
@@ -152,6 +163,7 @@ impl Board {
 async fn read(
     file: &mut (impl AsyncBufRead + Unpin + Send),
     connection: &mut sqlx::AnyConnection,
+    logs: &mut Option<Putting<'_>>,
 ) -> Result<Transferred, TransferError> {
     let mut hash = Sha256::new();
     let (mut number, mut rows) = (0u64, 0u64);
@@ -181,13 +193,19 @@ async fn read(
                 let stated = stated.to_owned();
                 return Err(TransferError::Hash { found, stated });
             }
+            if let Some(logs) = logs {
+                logs.flush().await?;
+            }
             return Ok(Transferred { rows, hash: found });
         }
         hash.update(&line);
         let name = json.get("table").and_then(Json::as_str);
         let table = TABLES.iter().find(|table| Some(table.name) == name);
         let table = table.ok_or_else(|| bad("it names no table of a board".to_owned()))?;
-        table.insert(&json, connection, bad).await?;
+        match logs {
+            Some(logs) if table.name == logs::TABLE => logs.take(&json, bad).await?,
+            _ => table.insert(&json, connection, bad).await?,
+        }
         rows += 1;
     }
 }

@@ -6,7 +6,10 @@ mod database;
 mod events;
 mod postgres;
 mod runs;
+#[cfg(feature = "s3")]
+pub(crate) mod s3;
 mod server;
+pub(crate) mod unsteady;
 
 pub(crate) use client::{Answer, Client, Person};
 pub(crate) use database::{Database, on_each_engine};
