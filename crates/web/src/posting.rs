@@ -246,7 +246,7 @@ mod tests {
         };
         let score = TaskScore {
             task: "t".into(),
-            version: task.version().into(),
+            version: task.version(),
             num_fewshot: 0,
             documents: 1,
             documents_total: 1,
