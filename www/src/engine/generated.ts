@@ -739,7 +739,8 @@ export type Refusal = {
  */
 code: string, 
 /**
- * Where, as a JSON pointer (RFC 6901) into what was posted; empty for the whole.
+ * Where, as a JSON pointer (RFC 6901) into what was posted; empty for the whole. A field that is not known is named only if its
+ * name is one: ASCII letters, digits and `_`.
  */
 pointer: string, 
 /**
