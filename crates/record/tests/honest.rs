@@ -137,6 +137,17 @@ fn each_level_holds_less_and_generations_say_what_they_rest_on() {
 }
 
 #[test]
+fn what_was_taken_out_does_not_come_back() {
+    let full = honest(&tasks());
+    for level in [PrivacyLevel::Scores, PrivacyLevel::Outcomes] {
+        let reduced = reduce(full.clone(), level);
+        assert!(reduced.tasks.iter().all(|task| task.level == level));
+        assert_eq!(reduce(reduced.clone(), PrivacyLevel::Outputs), reduced);
+        assert_eq!(reduce(reduced.clone(), level), reduced);
+    }
+}
+
+#[test]
 fn a_task_that_the_board_does_not_know_is_self_reported_or_refused() {
     let full = honest(&tasks());
     let set = TaskSet::default();
