@@ -47,9 +47,10 @@ pub(crate) fn timed<const D: usize>(
     let result = operation();
     // What fails here fails again where the result is read.
     _ = result.device().sync();
-    let entry = &mut *times();
-    let entry = entry.entry(name).or_default();
+    let time = begin.elapsed();
+    let mut times = times();
+    let entry = times.entry(name).or_default();
     entry.calls += 1;
-    entry.time += begin.elapsed();
+    entry.time += time;
     result
 }
