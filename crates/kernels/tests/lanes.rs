@@ -423,11 +423,13 @@ const BRANCHES: [[i32; 3]; 9] = [
 #[test]
 fn attention_is_causal_grouped_and_normalised() {
     on_every_lane(|processor| {
-        // Past 64 and 128 positions the GPU lane begins new tiles; 80 dimensions are more than its threads.
+        // Past 512 places the GPU lane merges parts; 80 dimensions do not divide its threads, 272 are more than one each.
         for (rows, shape, base) in [
             (3, [4, 2, 16], 0),
             (2, [9, 3, 64], 130),
             (1, [2, 2, 80], 63),
+            (1, [2, 1, 272], 70),
+            (2, [4, 2, 16], 1030),
             (40, [6, 2, 64], 5),
             (18, [5, 1, 36], 30),
         ] {
@@ -440,6 +442,8 @@ fn attention_is_causal_grouped_and_normalised() {
 fn a_row_sees_its_own_branch_alone() {
     on_every_lane(|processor| {
         check_attention([9, 3, 64], 20, &BRANCHES, processor);
+        // A row of which the last part sees nothing.
+        check_attention([2, 1, 32], 600, &[[5, 5, 1], [600, 600, 2]], processor);
         // Branches of which a whole tile is not seen.
         let far: Vec<[i32; 3]> = (0..150).map(|row| [5, 5, row + 1]).collect();
         check_attention([2, 1, 32], 5, &far, processor);

@@ -30,71 +30,67 @@ pub(super) enum End {
     Add,
 }
 
-/// Four weights of a block: `at` counts them in fours within the matrix, `scale` and `minimum` are the block's.
+/// Words of 32 bits that hold the quants of a block of 32 weights, in vectors of four.
+pub(super) const fn vectors(bits: u32) -> u32 {
+    bits / 4
+}
+
+/// Four weights out of words that a thread has in hand, of which the first is `first`; `at` counts the weights in fours from there.
 #[cube]
 pub(super) fn four_weights(
-    quants: &[u32],
-    at: usize,
+    words: &Array<u32>,
+    #[comptime] first: usize,
+    #[comptime] at: usize,
     scale: f32,
     minimum: f32,
     #[comptime] bits: u32,
 ) -> Vector<f32, Const<4>> {
     let mut weights = Vector::<f32, Const<4>>::empty();
-    if comptime![bits == 4] {
-        // Two fours share a word.
-        let word = quants[at / 2] >> (((at % 2) as u32) * 16);
-        #[unroll]
-        for i in 0..4usize {
-            let shift = comptime![4 * i as u32];
-            weights.insert(i, scale * f32::cast_from((word >> shift) & 15) + minimum);
-        }
-    } else if comptime![bits == 8] {
-        let word = quants[at];
-        #[unroll]
-        for i in 0..4usize {
+    #[unroll]
+    for i in 0..4usize {
+        if comptime![bits == 4] {
+            let shift = comptime![(16 * (at % 2) + 4 * i) as u32];
+            let quant = (words[comptime![first + at / 2]] >> shift) & 15;
+            weights.insert(i, scale * f32::cast_from(quant) + minimum);
+        } else if comptime![bits == 8] {
             let shift = comptime![8 * i as u32];
             // Sign by arithmetic: (q xor 128) - 128 of the unsigned byte.
-            let byte = ((word >> shift) & 255) ^ 128;
+            let byte = ((words[comptime![first + at]] >> shift) & 255) ^ 128;
             weights.insert(i, scale * (f32::cast_from(byte) - 128.0));
-        }
-    } else {
-        #[unroll]
-        for i in 0..4usize {
-            weights.insert(i, f32::reinterpret(quants[at * 4 + i]));
+        } else {
+            weights.insert(i, f32::reinterpret(words[comptime![first + 4 * at + i]]));
         }
     }
     weights
 }
 
-/// Scale of a block, `block` counted within the matrix.
+/// Scale and minimum of block `at`, `[1, 0]` where the format has none.
 #[cube]
-pub(super) fn block_scale(scales: &[f32], block: usize, #[comptime] bits: u32) -> f32 {
-    let mut scale = 1f32;
-    if comptime![bits == 4] {
-        scale = scales[block * 2];
-    } else if comptime![bits == 8] {
-        scale = scales[block];
+pub(super) fn block_scale<S: Size>(
+    scales: &[Vector<f32, S>],
+    at: usize,
+    #[comptime] bits: u32,
+) -> Vector<f32, Const<2>> {
+    let mut of = Vector::<f32, Const<2>>::empty();
+    of.insert(0usize, 1f32);
+    of.insert(1usize, 0f32);
+    if comptime![bits < 32] {
+        let stored = scales[at];
+        of.insert(0usize, stored.extract(0usize));
+        if comptime![bits == 4] {
+            of.insert(1usize, stored.extract(1usize));
+        }
     }
-    scale
-}
-
-/// Minimum of a block, 0 where the format has none.
-#[cube]
-pub(super) fn block_minimum(scales: &[f32], block: usize, #[comptime] bits: u32) -> f32 {
-    let mut minimum = 0f32;
-    if comptime![bits == 4] {
-        minimum = scales[block * 2 + 1];
-    }
-    minimum
+    of
 }
 
 /// `norm(x [m, k]) · Wᵀ`; of a gated product `out` has half as many columns as `W` has rows.
 #[cube(launch_unchecked)]
-pub(super) fn normed(
+pub(super) fn normed<S: Size>(
     x: &[Vector<f32, Const<4>>],
     norm: &[Vector<f32, Const<4>>],
-    quants: &[u32],
-    scales: &[f32],
+    quants: &[Vector<u32, Const<4>>],
+    scales: &[Vector<f32, S>],
     out: &mut [f32],
     m: u32,
     n: u32,
@@ -111,10 +107,10 @@ pub(super) fn normed(
 
 /// `out += x [m, k] · Wᵀ`.
 #[cube(launch_unchecked)]
-pub(super) fn added(
+pub(super) fn added<S: Size>(
     x: &[Vector<f32, Const<4>>],
-    quants: &[u32],
-    scales: &[f32],
+    quants: &[Vector<u32, Const<4>>],
+    scales: &[Vector<f32, S>],
     out: &mut [f32],
     m: u32,
     n: u32,
@@ -140,11 +136,11 @@ pub(super) fn added(
 }
 
 #[cube]
-fn product(
+fn product<S: Size>(
     x: &[Vector<f32, Const<4>>],
     norm: &[Vector<f32, Const<4>>],
-    quants: &[u32],
-    scales: &[f32],
+    quants: &[Vector<u32, Const<4>>],
+    scales: &[Vector<f32, S>],
     out: &mut [f32],
     m: u32,
     n: u32,
@@ -187,35 +183,67 @@ fn product(
         at[c] = min(column, n - 1) * blocks;
     }
 
+    // Quants come four words at a time, since loads are dear on every adapter, and are worked off one word after the other.
+    let vectors = comptime![vectors(bits)];
+    let steps = comptime![if bits == 32 { 1u32 } else { 4 }];
+    let fours = comptime![8 / vectors / steps];
+    let unrolled = comptime![fours as usize];
+    let mut words = Array::<u32>::new(comptime![4 * columns]);
+    let mut scale = Array::<f32>::new(columns);
+    let mut minimum = Array::<f32>::new(columns);
     let mut block = turn;
     while block < blocks {
-        let mut scale = Array::<f32>::new(columns);
-        let mut minimum = Array::<f32>::new(columns);
         #[unroll]
         for c in 0..columns {
-            scale[c] = block_scale(scales, (at[c] + block) as usize, bits);
-            minimum[c] = block_minimum(scales, (at[c] + block) as usize, bits);
+            let of = block_scale::<S>(scales, (at[c] + block) as usize, bits);
+            scale[c] = of.extract(0usize);
+            minimum[c] = of.extract(1usize);
         }
-        for four in 0..8u32 {
-            let place = block * 8 + four;
-            let mut values = Array::<Vector<f32, Const<4>>>::new(rows);
-            #[unroll]
-            for r in 0..rows {
-                let row = min(first_row + comptime![r as u32], m - 1);
-                let mut value = x[(row * (k / 4) + place) as usize];
-                if normed {
-                    squares[r] += value.dot(value);
-                    value *= norm[place as usize];
-                }
-                values[r] = value;
-            }
+        for vector in 0..vectors {
             #[unroll]
             for c in 0..columns {
-                let place = ((at[c] + block) * 8 + four) as usize;
-                let weights = four_weights(quants, place, scale[c], minimum[c], bits);
+                let quants = quants[((at[c] + block) * vectors + vector) as usize];
                 #[unroll]
-                for r in 0..rows {
-                    sums[comptime![r * columns + c]] += values[r].dot(weights);
+                for i in 0..4usize {
+                    words[comptime![4 * c + i]] = quants.extract(i);
+                }
+            }
+            for step in 0..steps {
+                #[unroll]
+                for four in 0..unrolled {
+                    let place =
+                        block * 8 + (vector * steps + step) * fours + comptime![four as u32];
+                    let mut values = Array::<Vector<f32, Const<4>>>::new(rows);
+                    #[unroll]
+                    for r in 0..rows {
+                        let row = min(first_row + comptime![r as u32], m - 1);
+                        let mut value = x[(row * (k / 4) + place) as usize];
+                        if normed {
+                            squares[r] += value.dot(value);
+                            value *= norm[place as usize];
+                        }
+                        values[r] = value;
+                    }
+                    #[unroll]
+                    for c in 0..columns {
+                        let weights = four_weights(
+                            &words,
+                            comptime![4 * c],
+                            four,
+                            scale[c],
+                            minimum[c],
+                            bits,
+                        );
+                        #[unroll]
+                        for r in 0..rows {
+                            sums[comptime![r * columns + c]] += values[r].dot(weights);
+                        }
+                    }
+                }
+                // The next word of each column moves to the front.
+                #[unroll]
+                for i in 0..comptime![4 * columns - 1] {
+                    words[i] = words[comptime![i + 1]];
                 }
             }
         }

@@ -10,8 +10,8 @@ mod matmul;
 pub(crate) mod pack;
 mod rope;
 mod score;
+mod tune;
 
-use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use burn::tensor::{DType, Shape};
@@ -23,6 +23,7 @@ use cubecl::{client::Client, prelude::*};
 
 use crate::{Format, ops::LanguageOps};
 use matmul::{End, Tile};
+pub use tune::{Adapter, tune};
 
 /// Threads of a group in element-wise kernels.
 const UNITS: u32 = 64;
@@ -58,6 +59,14 @@ const fn bits(format: Format) -> u32 {
     }
 }
 
+/// Scales and minima of a block as kernels load them, at once.
+const fn scale_width(format: Format) -> usize {
+    match format {
+        Format::Q4 => 2,
+        Format::Q8 | Format::F32 => 1,
+    }
+}
+
 /// The tensor itself for its only owner: nobody else sees the write. Otherwise a copy, as Burn's own in-place operations make.
 fn owned(tensor: CubeTensor) -> CubeTensor {
     assert!(tensor.is_contiguous());
@@ -70,22 +79,6 @@ fn owned(tensor: CubeTensor) -> CubeTensor {
 
 /// Up to so many rows attention shares a head among threads.
 const FEW_ROWS: usize = 8;
-
-/// What kind of adapter computes, which decides how work is cut.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Adapter {
-    /// A graphics processor: many threads, that share what they read.
-    Graphics,
-    /// A processor that plays one (lavapipe, SwiftShader): few threads with much in hand, no barriers.
-    Emulated,
-}
-
-static ADAPTER: OnceLock<Adapter> = OnceLock::new();
-
-/// Says what computes; the first word counts, and without one it is [`Adapter::Graphics`].
-pub fn tune(adapter: Adapter) {
-    _ = ADAPTER.set(adapter);
-}
 
 static DISPATCHES: AtomicU64 = AtomicU64::new(0);
 
@@ -101,24 +94,6 @@ fn dispatching(tensor: &CubeTensor) -> Client {
 }
 
 impl Tile {
-    /// What suits this many rows. For emulated adapters the fastest of those tried on lavapipe; for graphics processors not measured.
-    fn of(rows: usize) -> Self {
-        let adapter = ADAPTER.get().copied().unwrap_or(Adapter::Graphics);
-        let tile = |rows, columns, share, units| Self {
-            rows,
-            columns,
-            share,
-            units,
-        };
-        match (adapter, rows) {
-            (Adapter::Graphics, 1) => tile(1, 2, 8, 64),
-            (Adapter::Graphics, _) => tile(8, 4, 1, 64),
-            (Adapter::Emulated, 1) => tile(1, 8, 1, 8),
-            (Adapter::Emulated, 2..=4) => tile(4, 8, 1, 16),
-            (Adapter::Emulated, _) => tile(8, 8, 1, 16),
-        }
-    }
-
     /// Groups for a product `[rows, n]`.
     fn groups(self, rows: usize, n: usize) -> CubeCount {
         let per_group = self.units / self.share * self.columns as u32;
@@ -140,12 +115,13 @@ fn normed(
 ) -> CubeTensor {
     let ([rows, k], x) = (dims(&x), into_contiguous(x));
     let client = dispatching(&out);
-    let tile = Tile::of(rows);
+    let tile = tune::tile(rows);
     unsafe {
         matmul::normed::launch_unchecked(
             &client,
             tile.groups(rows, n),
             CubeDim::new_1d(tile.units),
+            scale_width(format),
             x.into_buffer_arg(),
             norm.into_buffer_arg(),
             quants.into_buffer_arg(),
@@ -180,6 +156,7 @@ impl LanguageOps for CubeBackend {
                 &client,
                 groups(rows * k / 4, UNITS),
                 CubeDim::new_1d(UNITS),
+                scale_width(format),
                 tokens.into_buffer_arg(),
                 quants.into_buffer_arg(),
                 scales.into_buffer_arg(),
@@ -249,12 +226,13 @@ impl LanguageOps for CubeBackend {
         let ([rows, n], [_, k], x) = (dims(&onto), dims(&x), into_contiguous(x));
         let out = owned(into_contiguous(onto));
         let client = dispatching(&out);
-        let tile = Tile::of(rows);
+        let tile = tune::tile(rows);
         unsafe {
             matmul::added::launch_unchecked(
                 &client,
                 tile.groups(rows, n),
                 CubeDim::new_1d(tile.units),
+                scale_width(format),
                 x.into_buffer_arg(),
                 quants.into_buffer_arg(),
                 scales.into_buffer_arg(),
@@ -334,12 +312,13 @@ impl LanguageOps for CubeBackend {
         let units = CubeDim::new_1d(attention::UNITS);
         if rows > FEW_ROWS {
             let items = (rows * width / kv_width) as u32;
+            let hold = tune::hold();
             unsafe {
                 attention::many::launch_unchecked(
                     &client,
                     CubeCount::Static(
                         (kv_width / head_dim) as u32,
-                        items.div_ceil(attention::UNITS),
+                        items.div_ceil(attention::UNITS * hold.items as u32),
                         1,
                     ),
                     units,
@@ -355,28 +334,53 @@ impl LanguageOps for CubeBackend {
                     turned as u32,
                     scale,
                     head_dim,
+                    hold,
                 )
             };
             return out;
         }
+        let (heads, fours) = (width / head_dim, head_dim / 4);
+        let parts = (base + rows).div_ceil(attention::TILE as usize);
+        let is_part = parts > 1;
+        let found = match is_part {
+            true => matrix(&qkv, rows * heads * parts, head_dim + 4),
+            false => out.clone(),
+        };
         unsafe {
             attention::few::launch_unchecked(
                 &client,
-                CubeCount::Static((width / head_dim) as u32, rows as u32, 1),
+                CubeCount::Static(heads as u32, rows as u32, parts as u32),
                 units,
                 qkv.into_buffer_arg(),
                 cache.into_buffer_arg(),
                 angles.into_buffer_arg(),
                 tree.into_buffer_arg(),
-                out.clone().into_buffer_arg(),
+                found.clone().into_buffer_arg(),
                 width as u32,
                 kv_width as u32,
                 base as u32,
                 turned as u32,
                 scale,
                 head_dim,
+                is_part,
             )
         };
+        if is_part {
+            let client = dispatching(&out);
+            let count = rows * width / 4;
+            unsafe {
+                attention::merge::launch_unchecked(
+                    &client,
+                    groups(count, UNITS),
+                    CubeDim::new_1d(UNITS),
+                    found.into_buffer_arg(),
+                    out.clone().into_buffer_arg(),
+                    count as u32,
+                    fours as u32,
+                    parts as u32,
+                )
+            };
+        }
         out
     }
 
