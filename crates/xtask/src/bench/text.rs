@@ -5,7 +5,7 @@ use std::fs;
 use std::process::Command;
 use std::thread;
 
-use super::{GENERATE, Load, Measured, PROMPT};
+use super::{GENERATE, Load, Measured, PROMPT, Speeds};
 use crate::needs;
 use crate::place::Place;
 use crate::process::output;
@@ -22,6 +22,12 @@ pub(super) const GPU: &str = "Natively (GPU)";
 pub(super) const SPEEDS: &str = "\
 | file | engine | prefill, tokens/s | decode, tokens/s | Jeoul's prefill | Jeoul's decode |
 | --- | --- | ---: | ---: | ---: | ---: |
+";
+
+/// Head of a table of [`rows`] whose engines answered requests too.
+pub(super) const SPEEDS_AND_ERRORS: &str = "\
+| file | engine | prefill, tokens/s | decode, tokens/s | Jeoul's prefill | Jeoul's decode | mean \\|Δ log-likelihood\\| a token |
+| --- | --- | ---: | ---: | ---: | ---: | ---: |
 ";
 
 /// Head of a table of [`loads`].
@@ -46,6 +52,13 @@ const GOALS: [(&str, &str, &str, [f64; 2]); 9] = [
 const ACROSS: [(&str, f64); 2] = [("Q4_1", 1.2), ("Q4_0", 0.5)];
 /// Most time to the first probability, in times that reading the file takes, and most memory in times its size.
 const LOAD_MOST: [f64; 2] = [2.0, 1.6];
+/// How many times as far from the reference another engine's log-likelihoods are at least.
+const ERROR_LEAST: f64 = 100.0;
+
+/// A section of the page: lines below `head`, which may be empty.
+pub(super) fn section(title: &str, head: &str, lines: &[String]) -> String {
+    format!("\n## {title}\n\n{head}{}", lines.concat())
+}
 
 /// Lines of the table: medians, how many times as fast Jeoul is, and where a goal is missed, the goal.
 pub(super) fn rows(title: &str, file: &str, measured: &Measured) -> String {
@@ -72,13 +85,28 @@ pub(super) fn rows(title: &str, file: &str, measured: &Measured) -> String {
             ratio(ours.map(|ours| &ours.prefill), prefill, goal[0]),
             ratio(ours.map(|ours| &ours.decode), decode, goal[1]),
         ];
+        let error = ours
+            .and_then(|ours| error(ours, speeds))
+            .unwrap_or_default();
         _ = writeln!(
             lines,
-            "| {file} | {name} | {prefill:.1} | {decode:.1} | {} | {} |",
+            "| {file} | {name} | {prefill:.1} | {decode:.1} | {} | {} |{error}",
             ratios[0], ratios[1]
         );
     }
     lines
+}
+
+/// The cell with an engine's error, if errors were measured.
+fn error(ours: &Speeds, theirs: &Speeds) -> Option<String> {
+    let (ours, theirs) = (ours.error_nats?, theirs.error_nats?);
+    let ratio = theirs / ours;
+    let beside = match ratio {
+        1.0 => String::new(),
+        ratio if ratio < ERROR_LEAST => format!(", {ratio:.0} × (goal {ERROR_LEAST})"),
+        ratio => format!(", {ratio:.0} ×"),
+    };
+    Some(format!(" {theirs:.1e}{beside} |"))
 }
 
 /// How fast the browser reads a prompt beside native llama.cpp.
@@ -116,7 +144,7 @@ pub(super) fn loads(file: &str, loads: &[Load]) -> String {
 }
 
 /// The middle value, of an even count the mean of the two; 0 of none.
-fn median(values: &[f64]) -> f64 {
+pub(super) fn median(values: &[f64]) -> f64 {
     let mut values = values.to_vec();
     values.sort_by(f64::total_cmp);
     let middle = values.len() / 2;
