@@ -44,14 +44,14 @@ pub(crate) struct Bench {
 /// A part of BENCHMARKS.md, but for the GPU's.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 enum Part {
+    /// Whether answers have the same bits everywhere.
+    Bits,
     /// Engines in the browser and natively, and how far llama.cpp and Jeoul are from the checkpoint's own weights.
     Engines,
     /// Products of activations with weights alone.
     Products,
     /// What shared beginnings save.
     Saving,
-    /// Whether answers have the same bits everywhere.
-    Bits,
 }
 
 /// What an engine gave: tokens a second, or why nothing.
@@ -101,13 +101,10 @@ impl Bench {
         let mut text = text::head(place, self.repeats);
         for part in parts {
             text += &match part {
+                Part::Bits => answers::same_bits(place, &source)?,
                 Part::Engines => self.engines(place, &source)?,
                 Part::Products => products::measure(place, self.repeats)?,
                 Part::Saving => saving::measure(place, &source, self.repeats)?,
-                Part::Bits => {
-                    let line = answers::same_bits(place, &source)?;
-                    text::section("The same bits", "", &[line])
-                }
             };
         }
         if self.gpu {

@@ -80,7 +80,8 @@ impl Browser {
         let mut lines: Vec<String> = self.shapes.iter().map(|shape| shape.line(peak)).collect();
         lines.push(format!(
             "\nMatMulNBits is onnxruntime-web's, the fastest of its variants: with zero points, as Q4_1 has minima, without, and \
-             told that int8 is exact enough. The peak, {peak:.1} G MAC/s, is a loop of `i32x4.dot_i16x8_s` and `i32x4.add`.\n"
+             told that int8 is exact enough. Jeoul's products include the norm before them. The peak, {peak:.1} G MAC/s, is a \
+             loop of `i32x4.dot_i16x8_s` and `i32x4.add`.\n"
         ));
         let errors = self.errors.iter();
         lines.extend(errors.map(|(kind, error)| format!("\nNot measured: {kind}: {error}\n")));

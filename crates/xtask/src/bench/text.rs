@@ -5,7 +5,7 @@ use std::fs;
 use std::process::Command;
 use std::thread;
 
-use super::{GENERATE, Load, Measured, PROMPT, Speeds};
+use super::{GENERATE, Load, Measured, PROMPT};
 use crate::needs;
 use crate::place::Place;
 use crate::process::output;
@@ -24,9 +24,9 @@ pub(super) const SPEEDS: &str = "\
 | --- | --- | ---: | ---: | ---: | ---: |
 ";
 
-/// Head of a table of [`rows`] whose engines answered requests too.
+/// The same for [`NATIVE`], whose engines answered requests too.
 pub(super) const SPEEDS_AND_ERRORS: &str = "\
-| file | engine | prefill, tokens/s | decode, tokens/s | Jeoul's prefill | Jeoul's decode | mean \\|Δ log-likelihood\\| a token |
+| file | engine | prefill, tokens/s | decode, tokens/s | Jeoul's prefill | Jeoul's decode | mean \\|Δ log-likelihood\\| a token, nats |
 | --- | --- | ---: | ---: | ---: | ---: | ---: |
 ";
 
@@ -85,9 +85,10 @@ pub(super) fn rows(title: &str, file: &str, measured: &Measured) -> String {
             ratio(ours.map(|ours| &ours.prefill), prefill, goal[0]),
             ratio(ours.map(|ours| &ours.decode), decode, goal[1]),
         ];
-        let error = ours
-            .and_then(|ours| error(ours, speeds))
-            .unwrap_or_default();
+        let error = match title {
+            NATIVE => error(ours.and_then(|ours| ours.error_nats), speeds.error_nats),
+            _ => String::new(),
+        };
         _ = writeln!(
             lines,
             "| {file} | {name} | {prefill:.1} | {decode:.1} | {} | {} |{error}",
@@ -97,16 +98,18 @@ pub(super) fn rows(title: &str, file: &str, measured: &Measured) -> String {
     lines
 }
 
-/// The cell with an engine's error, if errors were measured.
-fn error(ours: &Speeds, theirs: &Speeds) -> Option<String> {
-    let (ours, theirs) = (ours.error_nats?, theirs.error_nats?);
+/// The cell with an engine's error.
+fn error(ours: Option<f64>, theirs: Option<f64>) -> String {
+    let Some((ours, theirs)) = ours.zip(theirs) else {
+        return " – |".to_owned();
+    };
     let ratio = theirs / ours;
     let beside = match ratio {
         1.0 => String::new(),
         ratio if ratio < ERROR_LEAST => format!(", {ratio:.0} × (goal {ERROR_LEAST})"),
         ratio => format!(", {ratio:.0} ×"),
     };
-    Some(format!(" {theirs:.1e}{beside} |"))
+    format!(" {theirs:.1e}{beside} |")
 }
 
 /// How fast the browser reads a prompt beside native llama.cpp.
@@ -179,8 +182,8 @@ pub(super) fn head(place: &Place, repeats: u32) -> String {
     format!(
         "# Benchmarks\n\n\
          Written by `cargo xtask bench`: {}, a prompt of {PROMPT} tokens, then {GENERATE} generated. Engines run in turns; \
-         medians of {repeats}. The last two columns of speeds say how many times as fast Jeoul is, \
-         and what it wants to be where it is not.\n\n\
+         medians of {repeats}. Columns with Jeoul's name say how many times as fast it is, \
+         and what it wants to be where it is not. Errors are measured from the reference lane, plain f32 on the same weights.\n\n\
          {}, {cores} cores; {}; commit {commit} of {day}; {}.\n",
         registry::DEFAULT,
         processor.trim_start_matches(['\t', ' ', ':']),
@@ -225,6 +228,26 @@ mod tests {
              | Q8_0 | wllama-1 | 50.0 | 5.0 | 2.00 × (goal 8) | 8.00 × |\n\
              | Q8_0 | broken | not measured: no \\| memory | | | |\n"
         );
+    }
+
+    #[test]
+    fn errors_stand_beside_jeouls() {
+        let speeds = |name: &str, error_nats| {
+            let speeds = Speeds {
+                error_nats,
+                ..Speeds::default()
+            };
+            (name.to_owned(), speeds)
+        };
+        let cells = |theirs| {
+            let measured = vec![speeds("Jeoul", Some(2e-4)), speeds("llama.cpp", theirs)];
+            let lines = rows(NATIVE, "Q4_0", &measured);
+            let cells = lines.lines().map(|line| line.split('|').nth(7).unwrap());
+            cells.map(str::to_owned).collect::<Vec<_>>()
+        };
+        assert_eq!(cells(Some(6e-2)), [" 2.0e-4 ", " 6.0e-2, 300 × "]);
+        assert_eq!(cells(Some(4e-3))[1], " 4.0e-3, 20 × (goal 100) ");
+        assert_eq!(cells(None)[1], " – ");
     }
 
     #[test]
