@@ -1,6 +1,6 @@
 //! From `--model` and `--lane` to a loaded model.
 
-use std::num::NonZeroUsize;
+use std::num::{NonZeroU16, NonZeroUsize};
 use std::path::{Path, PathBuf};
 use std::thread;
 
@@ -24,6 +24,9 @@ pub(crate) struct ModelArguments {
     /// Threads of the `cpu` lane, which change no result; as many as there are cores if left out.
     #[arg(long, value_name = "COUNT", value_parser = thread_count)]
     threads: Option<NonZeroUsize>,
+    /// Tokens computed at once, which change no result of the `cpu` lane; 128 if left out.
+    #[arg(long = "batch_size", alias = "batch-size", value_name = "COUNT")]
+    batch_size: Option<NonZeroU16>,
 }
 
 /// Most threads that can be asked for; no machine has more cores.
@@ -61,7 +64,7 @@ impl ModelArguments {
         let facts = Facts::of(&checkpoint);
         let loaded = pollster::block_on(LocalModel::load(checkpoint, self.lane, progress.pace()));
         progress.end();
-        let model = loaded.map_err(|error| match error {
+        let mut model = loaded.map_err(|error| match error {
             ModelError::Cancelled => Failure::stopped(error),
             ModelError::NoGpu { .. } => Failure::from(error).hint("`--lane cpu` needs no GPU"),
             ModelError::GpuNotBuilt => {
@@ -69,6 +72,9 @@ impl ModelArguments {
             }
             error => error.into(),
         })?;
+        if let Some(rows) = self.batch_size {
+            model.set_batch_rows(rows.get().into());
+        }
         Ok((model, facts))
     }
 }

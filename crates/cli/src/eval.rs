@@ -125,8 +125,10 @@ impl Eval {
             }
             let speed = model.tokens_computed() as f64 / elapsed_s;
             let tokens = model.tokens_computed();
+            let documents = done.iter().flat_map(|(_, run)| &run.documents);
+            let asked: u64 = documents.map(|one| u64::from(one.tokens_asked)).sum();
             eprintln!(
-                "{tokens} tokens in {elapsed_s:.1} s, {speed:.1} tokens/s on the {} lane",
+                "{tokens} tokens in {elapsed_s:.2} s, {speed:.1} tokens/s on the {} lane; {asked} were asked for",
                 model.lane()
             );
         }

@@ -42,10 +42,23 @@ fn eval_prints_the_table_of_the_harness() {
     assert!(lines[2].starts_with("|jeoul_boolq_ko|"), "{}", lines[2]);
     assert_eq!(lines.len(), 5);
     assert!(
-        done.stderr.contains(" tokens/s on the cpu lane"),
+        done.stderr.contains(" tokens/s on the cpu lane; ")
+            && done.stderr.ends_with(" were asked for\n"),
         "{}",
         done.stderr
     );
+}
+
+#[test]
+fn eval_gives_the_same_bits_in_batches_of_any_size() {
+    let run = |batch| {
+        let mut arguments = vec!["eval", "--model", TINY, "--tasks", "jeoul_science"];
+        arguments.extend(["--limit", "3", "--json", "--batch_size", batch]);
+        let done = jeoul(&arguments);
+        assert_eq!(done.code, Some(0), "{}", done.stderr);
+        json(&done.stdout)["results"].clone()
+    };
+    assert_eq!(run("1"), run("64"));
 }
 
 #[test]

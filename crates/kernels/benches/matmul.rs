@@ -1,51 +1,24 @@
 //! The matrix product of the CPU lane in multiplications a second, beside the most that its inner instruction allows:
 //! `cargo bench -p jeoul-kernels`. Elements are multiply-adds (MAC).
 
-use burn::tensor::{DType, Device, Tensor, TensorData};
+mod product;
+
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
-use jeoul_kernels::{BLOCK, Format, Processor, Rows, Weight, WeightBuilder, ops, ops::Norm};
+use jeoul_kernels::Format;
+use product::Product;
 
 /// Output and input features of SmolLM2-135M's widest layer.
 const SHAPE: [usize; 2] = [1536, 576];
 
-fn weight(format: Format, processor: &Processor) -> Weight {
-    let [n, k] = SHAPE;
-    let scales = vec![0.01; n * k / BLOCK];
-    let nibbles: Vec<u8> = (0..n * k).map(|i| (i * 7 % 16) as u8).collect();
-    let bytes: Vec<i8> = (0..n * k).map(|i| (i * 7 % 251) as i8).collect();
-    let mut builder = WeightBuilder::new(format, n, k, processor);
-    builder.push(match format {
-        Format::Q4 => Rows::Q4 {
-            quants: &nibbles,
-            scales: &scales,
-            minima: &scales,
-        },
-        _ => Rows::Q8 {
-            quants: &bytes,
-            scales: &scales,
-        },
-    });
-    builder.finish()
-}
-
 fn matmul(criterion: &mut Criterion) {
-    let device = Device::flex();
-    let processor = Processor::Cpu(device.clone());
     let [n, k] = SHAPE;
     for format in [Format::Q4, Format::Q8] {
-        let weight = weight(format, &processor);
-        let norm = Norm {
-            weight: Tensor::ones([k], (&device, DType::F32)),
-            epsilon: 1e-5,
-        };
         let mut group = criterion.benchmark_group(format!("matmul/{format:?}"));
         for rows in [1, 4, 64, 256, 1024] {
-            let values: Vec<f32> = (0..rows * k).map(|i| (i as f32 * 0.37).sin()).collect();
-            let x: Tensor<2> =
-                Tensor::from_data(TensorData::new(values, [rows, k]), (&device, DType::F32));
+            let product = Product::new(format, rows, k, n);
             group.throughput(Throughput::Elements((rows * n * k) as u64));
             group.bench_function(BenchmarkId::from_parameter(rows), |bencher| {
-                bencher.iter(|| ops::project(x.clone(), &norm, &weight))
+                bencher.iter(|| product.run())
             });
         }
     }

@@ -2,14 +2,17 @@
 //!
 //! Engines are measured in turns (A B A B), because a machine's speed drifts. What counts is the ratio of medians.
 
+mod answers;
+mod products;
+mod saving;
 mod text;
 
-use std::fmt::Write;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use anyhow::Context;
+use clap::ValueEnum;
 use serde::Deserialize;
 
 use crate::build::{Module, engine};
@@ -33,6 +36,22 @@ pub(crate) struct Bench {
     /// 15 minutes.
     #[arg(long)]
     gpu: bool,
+    /// Only these parts, which are printed; BENCHMARKS.md stays as it is.
+    #[arg(long, value_enum, value_delimiter = ',', conflicts_with = "gpu")]
+    only: Vec<Part>,
+}
+
+/// A part of BENCHMARKS.md, but for the GPU's.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum Part {
+    /// Whether answers have the same bits everywhere.
+    Bits,
+    /// Engines in the browser and natively, and how far llama.cpp and Jeoul are from the checkpoint's own weights.
+    Engines,
+    /// Products of activations with weights alone.
+    Products,
+    /// What shared beginnings save.
+    Saving,
 }
 
 /// What an engine gave: tokens a second, or why nothing.
@@ -44,6 +63,8 @@ struct Speeds {
     error: Option<String>,
     /// Of Jeoul in the browser.
     loads: Vec<Load>,
+    /// Mean |Δ log-likelihood| a token from the reference lane, where it is measured.
+    error_nats: Option<f64>,
 }
 
 /// How a checkpoint was loaded: seconds in which its file is read, seconds to the first probability, bytes of wasm memory after
@@ -67,66 +88,91 @@ impl Bench {
         let needs = [Need::BUILD, Need::THREADS, bench, gpu].concat();
         setup::ensure(place, &needs)?;
         let source = fetch(place, registry::DEFAULT)?;
-        engine(place, Module::Cpu, true)?;
-        engine(place, Module::CpuThreads, true)?;
+        let parts = match self.only.as_slice() {
+            [] => Part::value_variants(),
+            only => only,
+        };
+        if parts.contains(&Part::Engines) || parts.contains(&Part::Bits) {
+            engine(place, Module::Cpu, true)?;
+            engine(place, Module::CpuThreads, true)?;
+        }
         command(place, &["--no-default-features"])?;
+        fs::create_dir_all(place.target.join("bench"))?;
+        let mut text = text::head(place, self.repeats);
+        for part in parts {
+            text += &match part {
+                Part::Bits => answers::same_bits(place, &source)?,
+                Part::Engines => self.engines(place, &source)?,
+                Part::Products => products::measure(place, self.repeats)?,
+                Part::Saving => saving::measure(place, &source, self.repeats)?,
+            };
+        }
+        if self.gpu {
+            command(place, &[])?;
+            let gpu = measure(text::GPU, &[("Q4_1", source.clone())], |file| {
+                self.gpu(place, file)
+            })?;
+            let lines = rows(text::GPU, &gpu, &["Jeoul", STOCK]);
+            text += &text::section(text::GPU, text::SPEEDS, &lines);
+            let lines = [profile(place, &source, "gpu")?];
+            text += &text::section("Where the time goes (natively, GPU, Q4_1)", "", &lines);
+        }
+        print!("{text}");
+        if !self.only.is_empty() {
+            return Ok(());
+        }
+        let path = place.root.join("BENCHMARKS.md");
+        fs::write(&path, text).with_context(|| format!("{} cannot be written", path.display()))
+    }
+
+    /// The sections of whole engines.
+    fn engines(&self, place: &Place, source: &Path) -> anyhow::Result<String> {
         let files = [
-            ("Q4_1", source.clone()),
-            ("Q4_0", requantized(place, &source, "Q4_0")?),
-            ("Q8_0", requantized(place, &source, "Q8_0")?),
+            ("Q4_1", source.to_owned()),
+            ("Q4_0", requantized(place, source, "Q4_0")?),
+            ("Q8_0", requantized(place, source, "Q8_0")?),
         ];
         let browser = measure(text::BROWSER, &files, |file| self.browser(place, file))?;
-        let native = measure(text::NATIVE, &files, |file| self.native(place, file, "1"))?;
+        let native = measure(text::NATIVE, &files, |file| {
+            let mut measured = self.native(place, file, "1")?;
+            match answers::errors(place, file) {
+                Ok(errors) => {
+                    for ((_, speeds), error) in measured.iter_mut().zip(errors) {
+                        speeds.error_nats = Some(error);
+                    }
+                }
+                Err(error) => eprintln!("  log-likelihoods are not compared: {error:#}"),
+            }
+            Ok(measured)
+        })?;
         let native_2 = measure(text::NATIVE_2, &files, |file| self.native(place, file, "2"))?;
 
-        let mut text = text::head(place, self.repeats);
-        let mut section = |title: &str, head: &str, lines: &[String]| {
-            _ = write!(text, "\n## {title}\n\n{head}{}", lines.concat());
-        };
-        let rows = |title: &str, all: &[(&str, Measured)], engines: &[&str]| -> Vec<String> {
-            let of = |measured: &Measured| pick(measured, engines);
-            all.iter()
-                .map(|(file, measured)| text::rows(title, file, &of(measured)))
-                .collect()
-        };
         let one = rows(text::BROWSER, &browser, &["jeoul", "wllama-1", "flare"]);
-        section(text::BROWSER, text::SPEEDS, &one);
         let two = rows(text::BROWSER_2, &browser, &["jeoul-2", "jeoul", "wllama-2"]);
-        section(text::BROWSER_2, text::SPEEDS, &two);
         let loads: Vec<String> = browser
             .iter()
             .filter_map(|(file, measured)| Some(text::loads(file, &measured.first()?.1.loads)))
             .collect();
-        section(text::LOADING, text::LOADS, &loads);
-        let mut one = rows(text::NATIVE, &native, &["Jeoul", "llama.cpp"]);
+        let mut native_1 = rows(text::NATIVE, &native, &["Jeoul", "llama.cpp"]);
         for ((file, browser), (_, native)) in browser.iter().zip(&native) {
-            one.extend(text::across(file, browser, native));
+            native_1.extend(text::across(file, browser, native));
         }
-        section(text::NATIVE, text::SPEEDS, &one);
-        let two = rows(text::NATIVE_2, &native_2, &["Jeoul", "llama.cpp"]);
-        section(text::NATIVE_2, text::SPEEDS, &two);
-        section(
-            "Where the time goes (natively, CPU, one thread, Q4_1)",
-            "",
-            &[profile(place, &source, "cpu")?],
-        );
-        if self.gpu {
-            command(place, &[])?;
-            let gpu = measure(text::GPU, &files[..1], |file| self.gpu(place, file))?;
+        let native_2 = rows(text::NATIVE_2, &native_2, &["Jeoul", "llama.cpp"]);
+        let profile = [profile(place, source, "cpu")?];
+        let section = text::section;
+        Ok([
+            section(text::BROWSER, text::SPEEDS, &one),
+            section(text::BROWSER_2, text::SPEEDS, &two),
+            section(text::LOADING, text::LOADS, &loads),
+            section(text::NATIVE, text::SPEEDS_AND_ERRORS, &native_1),
+            section(text::NATIVE_2, text::SPEEDS, &native_2),
             section(
-                text::GPU,
-                text::SPEEDS,
-                &rows(text::GPU, &gpu, &["Jeoul", STOCK]),
-            );
-            section(
-                "Where the time goes (natively, GPU, Q4_1)",
+                "Where the time goes (natively, CPU, one thread, Q4_1)",
                 "",
-                &[profile(place, &source, "gpu")?],
-            );
-        }
-        print!("{text}");
-        let path = place.root.join("BENCHMARKS.md");
-        fs::write(&path, text).with_context(|| format!("{} cannot be written", path.display()))
+                &profile,
+            ),
+        ]
+        .concat())
     }
 
     fn native(&self, place: &Place, model: &Path, threads: &str) -> anyhow::Result<Measured> {
@@ -216,6 +262,13 @@ fn measure<'a>(
         Ok((*name, measured))
     };
     files.iter().map(one).collect()
+}
+
+/// Lines of a table of speeds.
+fn rows(title: &str, all: &[(&str, Measured)], engines: &[&str]) -> Vec<String> {
+    all.iter()
+        .map(|(file, measured)| text::rows(title, file, &pick(measured, engines)))
+        .collect()
 }
 
 /// Some of the engines, in this order.

@@ -6,7 +6,7 @@
 //! 15 optimised. The page offers the GPU lane once `/engine/gpu/` is there.
 
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use anyhow::Context;
@@ -87,9 +87,7 @@ pub(crate) fn engine(place: &Place, module: Module, release: bool) -> anyhow::Re
                         "no sources of Rust's standard library; `cargo xtask setup` installs them",
                     )?
                     .cargo_build_threads(place, name),
-                _ => WasmRust::find()
-                    .context("no Rust for wasm; `cargo xtask setup` installs it")?
-                    .cargo_build(place, name),
+                _ => wasm_rust()?.cargo_build(place, name),
             };
             build.args(["--package", "jeoul-web", "--profile", profile]);
             if module == Module::Gpu {
@@ -101,11 +99,30 @@ pub(crate) fn engine(place: &Place, module: Module, release: bool) -> anyhow::Re
             let wasm = products.join(profile).join("jeoul_web.wasm");
             bindgen(place, &wasm, &fresh, release)?;
             if release {
-                optimise(place, module, &fresh)?;
+                let threads = module == Module::CpuThreads;
+                optimise(place, &fresh.join("jeoul_web_bg.wasm"), threads)?;
             }
             replace(&fresh, &place.engine().join(name))
         },
     )
+}
+
+/// Builds the kernels' example `products` as the CPU module is built for users; gives its folder.
+pub(crate) fn products(place: &Place) -> anyhow::Result<PathBuf> {
+    step("wasm module of products alone", || {
+        let (mut build, built) = wasm_rust()?.cargo_build(place, Module::Cpu.name());
+        build.args(["--package", "jeoul-kernels", "--example", "products"]);
+        run(build.args(["--profile", "web"]))?;
+        let folder = place.target.join("bench/products");
+        let wasm = built.join("web/examples/products.wasm");
+        bindgen(place, &wasm, &folder, true)?;
+        optimise(place, &folder.join("products_bg.wasm"), false)?;
+        Ok(folder)
+    })
+}
+
+fn wasm_rust() -> anyhow::Result<WasmRust> {
+    WasmRust::find().context("no Rust for wasm; `cargo xtask setup` installs it")
 }
 
 /// Removes a built module, so that the page does not offer it.
@@ -127,7 +144,7 @@ fn bindgen(place: &Place, wasm: &Path, folder: &Path, release: bool) -> anyhow::
 }
 
 /// Makes a module smaller and faster.
-fn optimise(place: &Place, module: Module, folder: &Path) -> anyhow::Result<()> {
+fn optimise(place: &Place, file: &Path, threads: bool) -> anyhow::Result<()> {
     let tools = place.tools();
     let optimiser = tools.join("node_modules/.bin").join(if cfg!(windows) {
         "wasm-opt.cmd"
@@ -146,17 +163,15 @@ fn optimise(place: &Place, module: Module, folder: &Path) -> anyhow::Result<()> 
             BINARYEN,
         ]))?;
     }
-    let file = folder.join("jeoul_web_bg.wasm");
-    let threads = (module == Module::CpuThreads).then_some("--enable-threads");
     // No fast-math: the CPU lane's numbers stay the same to the bit.
     run(Command::new(optimiser)
         .arg("-O3")
         .args(FEATURES)
-        .args(threads)
+        .args(threads.then_some("--enable-threads"))
         .arg("-o")
-        .arg(&file)
-        .arg(&file))?;
-    run(Command::new("node").args(["--eval", CHECK]).arg(&file))
+        .arg(file)
+        .arg(file))?;
+    run(Command::new("node").args(["--eval", CHECK]).arg(file))
         .context("the optimised module is not one that V8 takes")
 }
 

@@ -8,7 +8,7 @@ function ask(worker, command, file) {
     worker.onmessage = ({ data }) => {
       const event = data.event ?? {};
       if (event.type === 'failed') reject(new Error(event.fault.detail));
-      if (event.type === 'loaded' || event.type === 'measured') resolve(event);
+      if (['loaded', 'measured', 'done', 'exported'].includes(event.type)) resolve(event);
     };
     worker.postMessage({ id: 1, command, file });
   });
@@ -73,6 +73,20 @@ async function jeoul(model, { prompt, generate, repeats, threads }) {
     return { prefill: prefill[0], decode: decode[0] };
   };
 }
+
+/** Scores tasks on their sample documents, and gives the sample files of lm-evaluation-harness as one text. */
+globalThis.samples = async (model, threads, tasks, limit) => {
+  const file = new File([await (await fetch(model)).blob()], 'model.gguf');
+  const worker = await start(threads);
+  await ask(worker, LOAD, file);
+  const requests = tasks.map((task) => ({ task, num_fewshot: null, limit }));
+  const settings = { seed: 1234, apply_chat_template: false, fewshot_as_multiturn: false, system_instruction: null };
+  await ask(worker, { type: 'run', tasks: requests, settings });
+  const { files } = await ask(worker, { type: 'export' });
+  worker.terminate();
+  const samples = files.filter(({ name }) => name.startsWith('samples_'));
+  return samples.sort((a, b) => (a.name < b.name ? -1 : 1)).map(({ text }) => text).join('');
+};
 
 async function wllama(model, { prompt, generate, threads }) {
   const engine = new Wllama({ default: '/wllama/wasm/wllama.wasm' }, { suppressNativeLog: true });

@@ -24,6 +24,12 @@ pub(super) const SPEEDS: &str = "\
 | --- | --- | ---: | ---: | ---: | ---: |
 ";
 
+/// The same for [`NATIVE`], whose engines answered requests too.
+pub(super) const SPEEDS_AND_ERRORS: &str = "\
+| file | engine | prefill, tokens/s | decode, tokens/s | Jeoul's prefill | Jeoul's decode | mean \\|Δ log-likelihood\\| a token, nats |
+| --- | --- | ---: | ---: | ---: | ---: | ---: |
+";
+
 /// Head of a table of [`loads`].
 pub(super) const LOADS: &str = "\
 | file | size, MB | reading it, s | to the first probability, s | times as long | wasm memory, MB | times the file |
@@ -46,6 +52,13 @@ const GOALS: [(&str, &str, &str, [f64; 2]); 9] = [
 const ACROSS: [(&str, f64); 2] = [("Q4_1", 1.2), ("Q4_0", 0.5)];
 /// Most time to the first probability, in times that reading the file takes, and most memory in times its size.
 const LOAD_MOST: [f64; 2] = [2.0, 1.6];
+/// How many times as far from the reference another engine's log-likelihoods are at least.
+const ERROR_LEAST: f64 = 100.0;
+
+/// A section of the page: lines below `head`, which may be empty.
+pub(super) fn section(title: &str, head: &str, lines: &[String]) -> String {
+    format!("\n## {title}\n\n{head}{}", lines.concat())
+}
 
 /// Lines of the table: medians, how many times as fast Jeoul is, and where a goal is missed, the goal.
 pub(super) fn rows(title: &str, file: &str, measured: &Measured) -> String {
@@ -72,13 +85,31 @@ pub(super) fn rows(title: &str, file: &str, measured: &Measured) -> String {
             ratio(ours.map(|ours| &ours.prefill), prefill, goal[0]),
             ratio(ours.map(|ours| &ours.decode), decode, goal[1]),
         ];
+        let error = match title {
+            NATIVE => error(ours.and_then(|ours| ours.error_nats), speeds.error_nats),
+            _ => String::new(),
+        };
         _ = writeln!(
             lines,
-            "| {file} | {name} | {prefill:.1} | {decode:.1} | {} | {} |",
+            "| {file} | {name} | {prefill:.1} | {decode:.1} | {} | {} |{error}",
             ratios[0], ratios[1]
         );
     }
     lines
+}
+
+/// The cell with an engine's error.
+fn error(ours: Option<f64>, theirs: Option<f64>) -> String {
+    let Some((ours, theirs)) = ours.zip(theirs) else {
+        return " – |".to_owned();
+    };
+    let ratio = theirs / ours;
+    let beside = match ratio {
+        1.0 => String::new(),
+        ratio if ratio < ERROR_LEAST => format!(", {ratio:.0} × (goal {ERROR_LEAST})"),
+        ratio => format!(", {ratio:.0} ×"),
+    };
+    format!(" {theirs:.1e}{beside} |")
 }
 
 /// How fast the browser reads a prompt beside native llama.cpp.
@@ -116,7 +147,7 @@ pub(super) fn loads(file: &str, loads: &[Load]) -> String {
 }
 
 /// The middle value, of an even count the mean of the two; 0 of none.
-fn median(values: &[f64]) -> f64 {
+pub(super) fn median(values: &[f64]) -> f64 {
     let mut values = values.to_vec();
     values.sort_by(f64::total_cmp);
     let middle = values.len() / 2;
@@ -151,8 +182,8 @@ pub(super) fn head(place: &Place, repeats: u32) -> String {
     format!(
         "# Benchmarks\n\n\
          Written by `cargo xtask bench`: {}, a prompt of {PROMPT} tokens, then {GENERATE} generated. Engines run in turns; \
-         medians of {repeats}. The last two columns of speeds say how many times as fast Jeoul is, \
-         and what it wants to be where it is not.\n\n\
+         medians of {repeats}. Columns with Jeoul's name say how many times as fast it is, \
+         and what it wants to be where it is not. Errors are measured from the reference lane, plain f32 on the same weights.\n\n\
          {}, {cores} cores; {}; commit {commit} of {day}; {}.\n",
         registry::DEFAULT,
         processor.trim_start_matches(['\t', ' ', ':']),
@@ -197,6 +228,26 @@ mod tests {
              | Q8_0 | wllama-1 | 50.0 | 5.0 | 2.00 × (goal 8) | 8.00 × |\n\
              | Q8_0 | broken | not measured: no \\| memory | | | |\n"
         );
+    }
+
+    #[test]
+    fn errors_stand_beside_jeouls() {
+        let speeds = |name: &str, error_nats| {
+            let speeds = Speeds {
+                error_nats,
+                ..Speeds::default()
+            };
+            (name.to_owned(), speeds)
+        };
+        let cells = |theirs| {
+            let measured = vec![speeds("Jeoul", Some(2e-4)), speeds("llama.cpp", theirs)];
+            let lines = rows(NATIVE, "Q4_0", &measured);
+            let cells = lines.lines().map(|line| line.split('|').nth(7).unwrap());
+            cells.map(str::to_owned).collect::<Vec<_>>()
+        };
+        assert_eq!(cells(Some(6e-2)), [" 2.0e-4 ", " 6.0e-2, 300 × "]);
+        assert_eq!(cells(Some(4e-3))[1], " 4.0e-3, 20 × (goal 100) ");
+        assert_eq!(cells(None)[1], " – ");
     }
 
     #[test]
