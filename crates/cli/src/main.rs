@@ -14,6 +14,7 @@ mod input;
 mod inspect;
 mod output;
 mod progress;
+mod record;
 mod score;
 mod task_files;
 mod tasks;
