@@ -7,9 +7,9 @@ use anyhow::Context;
 use jeoul_checkpoint::{FileSource, identity};
 use jeoul_eval::{RunOptions, Task, TaskRun};
 use jeoul_model::{Lane, gpu_vendor};
+use jeoul_record::Draft;
 use jeoul_record::draft::Checkpoint;
 use jeoul_record::envelope::{self, Adapter, LaneKind};
-use jeoul_record::Draft;
 
 use crate::checkpoint::open;
 use crate::failure::Failure;
