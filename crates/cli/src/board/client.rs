@@ -59,6 +59,7 @@ struct Problem {
 /// What goes with a request beside its address.
 #[derive(Default)]
 pub(super) struct With<'a> {
+    /// JSON; of a POST alone.
     pub(super) body: &'a [u8],
     /// Key that signs the request itself.
     pub(super) key: Option<&'a Key>,
@@ -117,11 +118,12 @@ impl<'a> Client<'a> {
         if let Some(id) = with.idempotency_key {
             request = request.header("idempotency-key", id);
         }
-        let answer = if with.body.is_empty() {
-            self.agent.run(request.body(())?)
-        } else {
-            let request = request.header("content-type", "application/json");
-            self.agent.run(request.body(with.body)?)
+        if !with.body.is_empty() {
+            request = request.header("content-type", "application/json");
+        }
+        let answer = match method {
+            "POST" => self.agent.run(request.body(with.body)?),
+            _ => self.agent.run(request.body(())?),
         };
         let mut answer = answer.with_context(|| format!("`{address}` did not answer"))?;
         let status = answer.status();

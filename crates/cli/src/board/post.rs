@@ -31,7 +31,7 @@ pub(crate) struct Post {
     #[arg(long, value_name = "URL", value_parser = Address::parse)]
     to: Address,
     /// Public board at this address; its usual one if left out.
-    #[arg(long, value_name = "NAME")]
+    #[arg(long, value_name = "NAME", value_parser = board_name)]
     board: Option<String>,
     /// Code of a private room, which your key joins.
     #[arg(long, value_name = "CODE", conflicts_with = "board")]
@@ -73,6 +73,15 @@ fn named<T: DeserializeOwned + Clone + Send + Sync + 'static>(
     names: &'static [&'static str],
 ) -> impl TypedValueParser<Value = T> {
     PossibleValuesParser::new(names).try_map(|name| serde_json::from_value(Value::String(name)))
+}
+
+/// What goes into the address as it is.
+fn board_name(text: &str) -> Result<String, String> {
+    let is_word = |byte: u8| matches!(byte, b'a'..=b'z' | b'0'..=b'9' | b'-');
+    match !text.is_empty() && text.bytes().all(is_word) {
+        true => Ok(text.into()),
+        false => Err("a board's name has small letters, digits and `-`".into()),
+    }
 }
 
 /// Where a run goes.
@@ -190,7 +199,8 @@ impl Post {
         let mut envelope = draft.envelope(post, &nonce, now);
         // The board has the tasks; here it is seen whether the form is right.
         let tasks = TaskSet::default();
-        check_envelope(&envelope, &Context::author(&envelope.board, now, &tasks))?;
+        check_envelope(&envelope, &Context::author(&envelope.board, now, &tasks))
+            .context("the board would refuse it")?;
         resume(&mut envelope, now);
         let payload = payload(&envelope)?;
         let signature = key.sign(&payload);
