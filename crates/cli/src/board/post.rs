@@ -240,7 +240,7 @@ fn summary(envelope: &Envelope, target: &Target, size_bytes: usize) -> String {
     };
     let tasks: String = envelope.tasks.iter().map(task).collect();
     format!(
-        "{}, {} of {} parameters, goes to {place} under the key {}\n{tasks}{size_bytes} bytes\n",
+        "{}, {} of {} parameters, goes to {place} by the author {}\n{tasks}{size_bytes} bytes\n",
         model.name, model.quantization, model.parameters, envelope.author
     )
 }
