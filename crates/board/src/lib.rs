@@ -3,7 +3,7 @@
 //! The way of a post, module by module:
 //!
 //! 1. `accept` takes the connection, with timeouts and a bound on how many there are.
-//! 2. `http` finds out who asks (`caller`, [`signed_request`]), counts them (`rates`), and hands the request to its route.
+//! 2. `http` finds out who asks (`caller`, `signed_request`), counts them (`rates`), and hands the request to its route.
 //! 3. `jeoul_record::check` judges the run; `http::row` makes a row of it.
 //! 4. `store` writes it, together with what else came in meanwhile, and answers once it is on disk.
 //! 5. `events` tells everyone who watches.
@@ -24,7 +24,7 @@ mod metrics;
 mod problem;
 mod rates;
 mod secret;
-pub mod signed_request;
+mod signed_request;
 mod store;
 mod transfer;
 mod verify;

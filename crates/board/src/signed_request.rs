@@ -1,35 +1,10 @@
-//! How a browser key signs a request, without a cookie or a password.
-//!
-//! The header `jeoul-signature` holds three words: public key, time and signature.
-//!
-//! ```text
-//! jeoul-signature: <64 hex digits> <milliseconds since 1970 UTC> <128 hex digits>
-//! ```
-//!
-//! The signature is Ed25519 over these five lines, each ended by a line feed:
-//!
-//! ```text
-//! jeoul-request/1
-//! DELETE
-//! /api/submissions/3f…
-//! 1764111547000
-//! e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855
-//! ```
-//!
-//! which are the scheme, the method, path and query as sent, the time, and the SHA-256 of the body (here of none). The time
-//! may be five minutes off. Within them a request can be sent again: everything that is signed either changes nothing the
-//! second time or, like undoing a deletion, is refused if something later has been asked for.
+//! Who signed a request: reads the header that [`jeoul_record::signed_request`] describes.
 
 use axum::http::{HeaderMap, Method, StatusCode};
-use jeoul_record::canonical::sha256;
-use jeoul_record::signature::{Key, SignatureError, author_id, verify};
+use jeoul_record::signature::{SignatureError, author_id, verify};
+use jeoul_record::signed_request::{HEADER, WINDOW_MS, message};
 
 use crate::problem::Problem;
-
-/// Name of the header.
-pub const HEADER: &str = "jeoul-signature";
-/// How far a signer's clock may be off, in milliseconds.
-pub const WINDOW_MS: i64 = 5 * 60 * 1000;
 
 /// Who signed a request, and when.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -38,21 +13,6 @@ pub(crate) struct Signer {
     pub(crate) author: String,
     /// The time that was signed, in milliseconds since 1970 UTC.
     pub(crate) asked_ms: i64,
-}
-
-/// What is signed; `path` with its query.
-fn message(method: &str, path: &str, time_ms: i64, body: &[u8]) -> Vec<u8> {
-    format!(
-        "jeoul-request/1\n{method}\n{path}\n{time_ms}\n{}\n",
-        sha256(body)
-    )
-    .into_bytes()
-}
-
-/// The header's value for a request that `key` signs at `time_ms` (milliseconds since 1970 UTC); `path` with its query.
-pub fn sign(key: &Key, method: &str, path: &str, time_ms: i64, body: &[u8]) -> String {
-    let signature = key.sign(&message(method, path, time_ms, body));
-    format!("{} {time_ms} {signature}", key.public_key())
 }
 
 /// Who signed a request; `None` if it carries no signature.
@@ -106,6 +66,9 @@ pub(crate) fn signer(
 
 #[cfg(test)]
 mod tests {
+    use jeoul_record::signature::Key;
+    use jeoul_record::signed_request::sign;
+
     use super::*;
 
     const NOW: i64 = 1_764_111_547_000;

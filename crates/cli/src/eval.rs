@@ -19,6 +19,7 @@ use crate::documents::DocumentArguments;
 use crate::failure::Failure;
 use crate::output::{print, save};
 use crate::progress::Progress;
+use crate::record;
 use crate::task_files;
 
 /// Arguments of `eval`.
@@ -75,6 +76,9 @@ pub(crate) struct Eval {
     /// Write every prompt and answer too.
     #[arg(long = "log_samples", alias = "log-samples", requires = "output_path")]
     log_samples: bool,
+    /// Write the run to a file that `jeoul board post` posts; it holds what the model wrote, and nothing is sent.
+    #[arg(long, value_name = "FILE")]
+    record: Option<PathBuf>,
     /// Print the results as JSON instead of a table.
     #[arg(long)]
     json: bool,
@@ -102,7 +106,11 @@ impl Eval {
             .unwrap_or_default()
             .as_secs_f64();
         let start = Instant::now();
-        let (runs, stopped) = run_all(&mut model, &tasks, &options, &progress)?;
+        let Ran {
+            runs,
+            elapsed_ms,
+            stopped,
+        } = run_all(&mut model, &tasks, &options, &progress)?;
         let elapsed_s = start.elapsed().as_secs_f64();
 
         let chat_template = model.chat_template().filter(|_| self.apply_chat_template);
@@ -137,7 +145,27 @@ impl Eval {
                 eprintln!("wrote {}", file.display());
             }
         }
-        stopped.map_or(Ok(()), |error| Err(Failure::stopped(error)))
+        if let Some(error) = stopped {
+            return Err(Failure::stopped(error));
+        }
+        if let Some(path) = &self.record {
+            let tasks: Vec<(&Task, &TaskRun, u64)> = done
+                .iter()
+                .zip(elapsed_ms)
+                .map(|(&(task, run), elapsed_ms)| (task, run, elapsed_ms))
+                .collect();
+            let max_length = facts.context_length;
+            record::save(
+                path,
+                self.model.path(),
+                model.lane(),
+                &options,
+                max_length,
+                &tasks,
+            )?;
+            eprintln!("wrote {}", path.display());
+        }
+        Ok(())
     }
 
     /// Too many examples are known before a model is read.
@@ -255,13 +283,22 @@ fn gen_kwargs(text: &str) -> Result<Map<String, Value>, String> {
         .collect()
 }
 
-/// Runs the tasks in order. When stopped: the runs so far, the last one cut short, and the error that says so.
+/// What was run.
+struct Ran {
+    runs: Vec<TaskRun>,
+    /// Of each that was finished.
+    elapsed_ms: Vec<u64>,
+    /// Why the last one was cut short.
+    stopped: Option<RunError<ModelError>>,
+}
+
+/// Runs the tasks in order; when stopped, those so far.
 fn run_all(
     model: &mut LocalModel,
     tasks: &[Task],
     options: &RunOptions,
     progress: &Progress,
-) -> Result<(Vec<TaskRun>, Option<RunError<ModelError>>), Failure> {
+) -> Result<Ran, Failure> {
     let mut whole = Plan::default();
     for task in tasks {
         let part = plan(model, task, options)?;
@@ -270,17 +307,22 @@ fn run_all(
         whole.tokens_generated += part.tokens_generated;
     }
     progress.begin(whole, tasks.first().map_or("", Task::name))?;
-    let mut runs = Vec::new();
+    let (mut runs, mut elapsed_ms) = (Vec::new(), Vec::new());
+    let mut stopped = None;
     for task in tasks {
+        let start = Instant::now();
         let mut show = |_: &DocumentResult, score: &TaskScore| progress.document(score);
         match pollster::block_on(run_task(model, task, options, &mut show)) {
-            Ok(run) => runs.push(run),
+            Ok(run) => {
+                runs.push(run);
+                elapsed_ms.push(start.elapsed().as_millis() as u64);
+            }
             Err(error @ RunError::Cancelled { .. }) => {
                 if let RunError::Cancelled { run } = &error {
                     runs.push(run.as_ref().clone());
                 }
-                progress.end();
-                return Ok((runs, Some(error)));
+                stopped = Some(error);
+                break;
             }
             Err(error) => {
                 progress.end();
@@ -289,5 +331,9 @@ fn run_all(
         }
     }
     progress.end();
-    Ok((runs, None))
+    Ok(Ran {
+        runs,
+        elapsed_ms,
+        stopped,
+    })
 }

@@ -4,6 +4,7 @@
 //! A reader that closes the pipe early is no failure.
 
 mod bench;
+mod board;
 mod checkpoint;
 mod compare;
 mod documents;
@@ -14,6 +15,7 @@ mod input;
 mod inspect;
 mod output;
 mod progress;
+mod record;
 mod score;
 mod task_files;
 mod tasks;
@@ -42,6 +44,8 @@ enum Verb {
     Compare(compare::Compare),
     /// Measure how many tokens a second a checkpoint computes here.
     Bench(bench::Bench),
+    /// Post runs to a shared board, and take them back.
+    Board(board::Board),
     /// Show what a checkpoint file holds.
     Inspect(inspect::Inspect),
     /// List the bundled tasks.
@@ -55,6 +59,7 @@ fn main() -> ExitCode {
         Verb::Generate(verb) => verb.run(),
         Verb::Compare(verb) => verb.run(),
         Verb::Bench(verb) => verb.run(),
+        Verb::Board(verb) => verb.run(),
         Verb::Inspect(verb) => verb.run(),
         Verb::Tasks(verb) => verb.run(),
     };

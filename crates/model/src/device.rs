@@ -18,6 +18,35 @@ pub(crate) async fn processor(lane: Lane) -> Result<Processor, ModelError> {
     }
 }
 
+/// Maker of the GPU in the words of WebGPU, `unknown` if the platform does not tell; `None` on lanes that use none.
+pub async fn gpu_vendor(lane: Lane) -> Result<Option<&'static str>, ModelError> {
+    match lane {
+        Lane::Cpu | Lane::Reference => Ok(None),
+        #[cfg(feature = "gpu")]
+        Lane::Gpu => Ok(Some(vendor(gpu().await?.vendor_id))),
+        #[cfg(not(feature = "gpu"))]
+        Lane::Gpu => Err(ModelError::GpuNotBuilt),
+    }
+}
+
+/// Of a PCI vendor id, or of the one that Mesa's software adapter bears.
+#[cfg(feature = "gpu")]
+fn vendor(id: u32) -> &'static str {
+    match id {
+        0x1002 => "amd",
+        0x106b => "apple",
+        0x10de => "nvidia",
+        0x13b5 => "arm",
+        0x1414 => "microsoft",
+        0x144d => "samsung",
+        0x1ae0 => "google",
+        0x5143 => "qualcomm",
+        0x8086 => "intel",
+        0x1_0005 => "mesa",
+        _ => "unknown",
+    }
+}
+
 /// The GPU and its name.
 #[cfg(feature = "gpu")]
 #[derive(Clone)]
@@ -25,6 +54,8 @@ pub(crate) struct Gpu {
     pub(crate) device: Device,
     /// Vendor and architecture or name, as far as the platform tells.
     pub(crate) adapter: String,
+    /// PCI id of the maker; 0 where it is not told.
+    vendor_id: u32,
 }
 
 /// Initialises the GPU at the first call; Burn refuses a second initialisation.
@@ -51,10 +82,16 @@ pub(crate) async fn gpu() -> Result<Gpu, ModelError> {
         true => Adapter::Emulated,
         false => Adapter::Graphics,
     });
+    let vendor_id = info.vendor;
     let adapter = if info.name.is_empty() {
         format!("{:?}", info.device_type)
     } else {
         info.name
     };
-    Ok(GPU.get_or_init(|| Gpu { device, adapter }).clone())
+    let gpu = Gpu {
+        device,
+        adapter,
+        vendor_id,
+    };
+    Ok(GPU.get_or_init(|| gpu).clone())
 }

@@ -19,6 +19,7 @@ mod text_stream;
 mod unpack;
 mod weights;
 
+pub use device::gpu_vendor;
 pub use error::ModelError;
 pub use jeoul_kernels::{cpu::threads, profile::OperationTime};
 pub use lane::Lane;

@@ -1,13 +1,11 @@
-//! A run as it is posted to a board: from what the session kept to the `record` crate's bytes, checked as a board will.
+//! A run as it is posted to a board: from what the session kept and the page asked to the `record` crate's draft and bytes.
 
-use jeoul_eval::origin::OriginKind;
 use jeoul_eval::{RunOptions, Task, TaskRun};
-use jeoul_record::canonical::hex;
-use jeoul_record::check::{TaskSet, UnknownTasks};
-use jeoul_record::envelope::{Engine, Lane, LaneKind, Model, SCHEMA};
-use jeoul_record::reduce::preview;
-use jeoul_record::signature::{author_id, payload, seal as sealed};
-use jeoul_record::{Context, Envelope, PrivacyLevel, Refusal, check, check_envelope, from_run};
+use jeoul_record::check::TaskSet;
+use jeoul_record::draft::{Checkpoint, sealed};
+use jeoul_record::envelope::{Lane, LaneKind};
+use jeoul_record::signature::{author_id, payload};
+use jeoul_record::{Context, Draft, Post, check_envelope};
 
 use crate::protocol::{CheckpointCard, Event, Fault, FaultKind, Posting};
 
@@ -53,77 +51,52 @@ pub fn envelope(
         .filter(|((task, _), _)| posting.tasks.iter().any(|name| name == task.name()))
         .map(|((task, run), elapsed_ms)| (task, run, *elapsed_ms))
         .collect();
-    if chosen.len() != posting.tasks.len() || chosen.is_empty() {
+    if chosen.len() != posting.tasks.len() {
         return Err(wrong("a task that is to be posted was not finished"));
     }
-    let runs: Vec<(&Task, &TaskRun)> = chosen.iter().map(|(task, run, _)| (*task, *run)).collect();
-    let limit = from_run::limit(&runs).ok_or_else(|| {
-        let detail = "these tasks were run with several limits of documents; post them one by one";
-        Fault::new(FaultKind::Task, detail)
-    })?;
-    let record = |(task, run, elapsed_ms): &(&Task, &TaskRun, u64)| {
-        from_run::task_record(task, run, level(task, &posting), *elapsed_ms)
-    };
-    let records = chosen.iter().map(record).collect();
     let card = run.card;
-    let made = Envelope {
+    let sha256 = run.identity.sha256.clone();
+    let checkpoint = Checkpoint {
+        architecture: card.architecture.clone(),
+        chat_template_sha256: run.identity.chat_template_sha256.clone(),
+        parameters: card.parameters as u64,
+        quantization: card.quantization.clone(),
+        sha256: sha256.ok_or_else(|| wrong("the file was not hashed"))?,
+        size_bytes: card.size as u64,
+        tokenizer_sha256: run.identity.tokenizer_sha256.clone(),
+    };
+    let lane = Lane {
+        adapter: posting.adapter.filter(|_| run.is_gpu),
+        kind: if run.is_gpu {
+            LaneKind::Gpu
+        } else {
+            LaneKind::Cpu
+        },
+    };
+    let version = env!("CARGO_PKG_VERSION");
+    let length = card.context_length;
+    let draft = Draft::new(checkpoint, lane, run.options, length, version, &chosen)
+        .map_err(|error| Fault::new(FaultKind::Task, error))?;
+    let post = Post {
         author,
         board: posting.board,
-        created: time(now),
-        engine: Engine {
-            module_sha256: None,
-            version: env!("CARGO_PKG_VERSION").into(),
-        },
-        lane: Lane {
-            adapter: posting.adapter.filter(|_| run.is_gpu),
-            kind: if run.is_gpu {
-                LaneKind::Gpu
-            } else {
-                LaneKind::Cpu
-            },
-        },
-        model: Model {
-            architecture: card.architecture.clone(),
-            chat_template_sha256: run.identity.chat_template_sha256.clone(),
-            licence: posting.licence,
-            merged: posting.merged,
-            name: posting.name,
-            on_hub: posting.on_hub,
-            parameters: card.parameters as u64,
-            precision: from_run::precision(&card.quantization),
-            quantization: card.quantization.clone(),
-            sha256: run
-                .identity
-                .sha256
-                .clone()
-                .ok_or_else(|| wrong("the file was not hashed"))?,
-            size_bytes: card.size as u64,
-            tokenizer_sha256: run.identity.tokenizer_sha256.clone(),
-            kind: posting.kind,
-        },
-        nonce: hex(nonce),
-        schema: SCHEMA.into(),
-        settings: from_run::settings(run.options, limit, card.context_length),
-        tasks: records,
+        level: posting.level,
+        local_texts: posting.local_texts,
+        name: posting.name,
+        licence: posting.licence,
+        kind: posting.kind,
+        merged: posting.merged,
+        on_hub: posting.on_hub,
     };
+    let made = draft.envelope(post, nonce, now);
     let known = known(run.tasks);
-    let judged = check_envelope(&made, &context(&made.board, now, &known));
+    let judged = check_envelope(&made, &Context::author(&made.board, now, &known));
     Ok(match judged.and_then(|_| payload(&made)) {
         Ok(bytes) => Event::Envelope {
             payload: text(bytes),
         },
         Err(refusal) => Event::Refused { refusal },
     })
-}
-
-/// How much of a task goes: of documents of the person's own no texts unless they say so.
-fn level(task: &Task, posting: &Posting) -> PrivacyLevel {
-    let is_local = task.origin().kind == OriginKind::Local;
-    if is_local && !posting.local_texts {
-        posting.level.min(PrivacyLevel::Outcomes)
-    } else {
-        posting.level
-    }
 }
 
 /// The bytes to send, or why a board would refuse them; `tasks` are those of the run.
@@ -134,243 +107,22 @@ pub fn seal(
     tasks: &[(Task, TaskRun)],
     now: i64,
 ) -> Event {
-    match sealed_text(payload, public_key, signature, tasks, now) {
-        Ok(event) => event,
+    let known = known(tasks);
+    match sealed(payload.as_bytes(), public_key, signature, &known, now) {
+        Ok((bytes, checked)) => Event::Sealed {
+            text: text(bytes),
+            key: checked.key,
+            label: checked.label,
+        },
         Err(refusal) => Event::Refused { refusal },
     }
-}
-
-fn sealed_text(
-    payload: &str,
-    public_key: String,
-    signature: String,
-    tasks: &[(Task, TaskRun)],
-    now: i64,
-) -> Result<Event, Refusal> {
-    let envelope: Envelope = serde_json::from_str(payload).map_err(|error| {
-        let code = jeoul_record::RefusalCode::BadJson;
-        Refusal::new(code, "/envelope", error.to_string())
-    })?;
-    let board = envelope.board.clone();
-    let bytes = preview(&sealed(envelope, public_key, signature))?;
-    let known = known(tasks);
-    let (_, checked) = check(&bytes, &context(&board, now, &known))?;
-    Ok(Event::Sealed {
-        text: text(bytes),
-        key: checked.key,
-        label: checked.label,
-    })
 }
 
 fn known(tasks: &[(Task, TaskRun)]) -> TaskSet {
     tasks.iter().map(|(task, _)| task.clone()).collect()
 }
 
-fn context<'a>(board: &'a str, now: i64, tasks: &'a TaskSet) -> Context<'a> {
-    Context {
-        board,
-        now,
-        tasks,
-        unknown_tasks: UnknownTasks::SelfReported,
-        bootstrap_iters: 0,
-    }
-}
-
 /// JSON is UTF-8.
 fn text(bytes: Vec<u8>) -> String {
     String::from_utf8(bytes).unwrap_or_default()
-}
-
-/// `2026-11-25T22:59:07Z` of a time in seconds since 1970 UTC.
-fn time(now: i64) -> String {
-    jiff::Timestamp::from_second(now).map_or_else(|_| String::new(), |time| time.to_string())
-}
-
-#[cfg(test)]
-mod tests {
-    use jeoul_eval::origin::Origin;
-    use jeoul_eval::results::{
-        Answer, DocumentMetric, DocumentResult, MetricResult, RequestResult, TaskScore,
-    };
-    use jeoul_record::canonical::sha256;
-    use jeoul_record::envelope::ModelType;
-    use jeoul_record::signature::Key;
-
-    use super::*;
-
-    const NOW: i64 = 1_795_647_547;
-
-    /// A task whose answer is written, of the person's own or not, with one document and what a model wrote.
-    fn written(origin: OriginKind) -> (Task, TaskRun) {
-        let source = |name, text| jeoul_eval::Source { name, text };
-        let text = "task: t\noutput_type: generate_until\ndoc_to_text: q\ndoc_to_target: a\nmetric_list: [{metric: exact_match}]\nmetadata: {version: 1}\n";
-        let rows = "{\"q\": \"secret question\", \"a\": \"secret answer\"}\n";
-        let task = Task::from_files(source("t.yaml", text), source("d.jsonl", rows), None).unwrap();
-        let origin = Origin {
-            kind: origin,
-            files: Vec::new(),
-        };
-        let value = DocumentMetric {
-            name: "exact_match".into(),
-            filter: "none".into(),
-            value: Some(0.0),
-            item: jeoul_eval::metrics::Item::Number(0.0),
-        };
-        let document = DocumentResult {
-            doc_id: 0,
-            fewshot_context: String::new(),
-            prompt: "secret question".into(),
-            requests: vec![RequestResult {
-                context: None,
-                continuation: None,
-                answer: Answer::Texts {
-                    texts: vec!["what it wrote".into()],
-                },
-            }],
-            choices: Vec::new(),
-            gold: Vec::new(),
-            pick: None,
-            pick_norm: None,
-            target: "secret answer".into(),
-            filtered: Vec::new(),
-            metrics: vec![value],
-            tokens_asked: 9,
-        };
-        let metric = MetricResult {
-            name: "exact_match".into(),
-            filter: "none".into(),
-            value: 0.0,
-            stderr: None,
-            higher_is_better: true,
-            chance: None,
-        };
-        let score = TaskScore {
-            task: "t".into(),
-            version: task.version(),
-            num_fewshot: 0,
-            documents: 1,
-            documents_total: 1,
-            metrics: vec![metric],
-        };
-        let documents = vec![document];
-        (task.with_origin(origin), TaskRun { score, documents })
-    }
-
-    fn posting(key: &Key, level: PrivacyLevel, local_texts: bool) -> Posting {
-        Posting {
-            board: "open".into(),
-            public_key: key.public_key(),
-            tasks: vec!["t".into()],
-            level,
-            local_texts,
-            name: "모델".into(),
-            licence: None,
-            kind: ModelType::Pretrained,
-            merged: false,
-            on_hub: false,
-            adapter: None,
-        }
-    }
-
-    fn envelope_of(run: &(Task, TaskRun), posting: Posting) -> Result<Event, Fault> {
-        let card = CheckpointCard {
-            name: "m".into(),
-            architecture: "llama".into(),
-            quantization: "Q4_0".into(),
-            parameters: 1e6,
-            size: 5e5,
-            context_length: 2048,
-            layers: 2,
-            chat: false,
-        };
-        let identity = Identity {
-            sha256: Some("ab".repeat(32)),
-            tokenizer_sha256: "cd".repeat(32),
-            chat_template_sha256: None,
-        };
-        let run = Posted {
-            card: &card,
-            identity: &identity,
-            options: &RunOptions::default(),
-            tasks: std::slice::from_ref(run),
-            elapsed_ms: &[12_345],
-            is_gpu: false,
-        };
-        envelope(&run, posting, &[7; 16], NOW)
-    }
-
-    #[track_caller]
-    fn payload_of(run: &(Task, TaskRun), posting: Posting) -> String {
-        match envelope_of(run, posting) {
-            Ok(Event::Envelope { payload }) => payload,
-            other => panic!("{other:?}"),
-        }
-    }
-
-    #[test]
-    fn texts_about_documents_of_ones_own_go_only_if_they_may() {
-        let key = Key::from_secret(&[7; 32]);
-        let level = PrivacyLevel::Outputs;
-        for (origin, local_texts, go) in [
-            (OriginKind::Local, false, false),
-            (OriginKind::Local, true, true),
-            (OriginKind::Hub, false, true),
-            (OriginKind::Samples, false, true),
-        ] {
-            let payload = payload_of(&written(origin), posting(&key, level, local_texts));
-            assert_eq!(payload.contains("what it wrote"), go, "{origin:?}");
-            assert!(!payload.contains("secret"), "{payload}");
-        }
-    }
-
-    #[test]
-    fn what_was_signed_is_what_is_sent() {
-        let key = Key::from_secret(&[7; 32]);
-        let run = written(OriginKind::Samples);
-        let payload = payload_of(&run, posting(&key, PrivacyLevel::Outputs, false));
-        let seal = |payload: &str, signature: String| {
-            seal(
-                payload,
-                key.public_key(),
-                signature,
-                std::slice::from_ref(&run),
-                NOW,
-            )
-        };
-        let signature = key.sign(payload.as_bytes());
-        let Event::Sealed { text, key: id, .. } = seal(&payload, signature.clone()) else {
-            panic!("it holds");
-        };
-        assert!(text.contains(&payload));
-        assert_eq!(id, sha256(payload.as_bytes()));
-        let changed = payload.replace("모델", "다른 모델");
-        let Event::Refused { refusal } = seal(&changed, signature) else {
-            panic!("another name was not signed");
-        };
-        assert_eq!(refusal.code.as_str(), "bad-signature");
-    }
-
-    #[test]
-    fn a_refusal_names_its_field_before_anything_is_signed() {
-        let key = Key::from_secret(&[7; 32]);
-        let run = written(OriginKind::Samples);
-        let mut posting = posting(&key, PrivacyLevel::Scores, false);
-        posting.name = "a\u{202e}b".into();
-        let Ok(Event::Refused { refusal }) = envelope_of(&run, posting) else {
-            panic!("the name turns the line round");
-        };
-        assert_eq!(
-            (refusal.code.as_str(), refusal.pointer.as_str()),
-            ("text-bidi", "/envelope/model/name")
-        );
-    }
-
-    #[test]
-    fn a_task_that_was_not_run_cannot_be_posted() {
-        let key = Key::from_secret(&[7; 32]);
-        let mut posting = posting(&key, PrivacyLevel::Scores, false);
-        posting.tasks = vec!["other".into()];
-        let fault = envelope_of(&written(OriginKind::Samples), posting).unwrap_err();
-        assert_eq!(fault.kind, FaultKind::Protocol);
-    }
 }

@@ -36,6 +36,7 @@ const ARROWS: [(&str, &[&str]); 10] = [
             "jeoul-dataset",
             "jeoul-eval",
             "jeoul-model",
+            "jeoul-record",
         ],
     ),
     ("xtask", &[]),

@@ -111,7 +111,7 @@ export async function browserKey(): Promise<Signer> {
   }
 }
 
-/** What is signed of a request, as `crates/board/src/signed_request.rs` reads it; `path` with its query. */
+/** What is signed of a request, as `crates/record/src/signed_request.rs` reads it; `path` with its query. */
 export async function requestText(method: string, path: string, timeMs: number, body: Uint8Array<ArrayBuffer>): Promise<string> {
   return `jeoul-request/1\n${method}\n${path}\n${timeMs}\n${await sha256(body)}\n`;
 }

@@ -7,8 +7,8 @@ use hyper::{HeaderMap, Request, Response};
 use hyper_util::client::legacy::Client as Http;
 use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::rt::TokioExecutor;
-use jeoul_board::signed_request::{HEADER, sign};
 use jeoul_record::signature::Key;
+use jeoul_record::signed_request::{HEADER, sign};
 use serde_json::Value as Json;
 
 use super::Run;

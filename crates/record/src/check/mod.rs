@@ -113,6 +113,19 @@ pub struct Context<'a> {
     pub bootstrap_iters: u32,
 }
 
+impl<'a> Context<'a> {
+    /// What an author brings before they post to `board`: the tasks at hand, and no resampling.
+    pub fn author(board: &'a str, now: i64, tasks: &'a TaskSet) -> Self {
+        Self {
+            board,
+            now,
+            tasks,
+            unknown_tasks: UnknownTasks::SelfReported,
+            bootstrap_iters: 0,
+        }
+    }
+}
+
 /// A submission that holds.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(
