@@ -284,6 +284,15 @@ test('texts that were written to break a page are shown as they are', async ({ p
   expect(await page.locator('#flags ~ ul li bdi').allTextContents()).toEqual(notes.slice(0, 40));
 });
 
+test('a name that can be mistaken for an earlier one is marked', async ({ page }) => {
+  await new Person(server).post('open', { name: 'Mistral', task: 'alike' });
+  const id = await new Person(server).post('open', { name: 'Mistra\u0049', task: 'alike' });
+  await page.goto(`${server.url}/#/board/open?tasks=alike`);
+  await expect(page.locator('td.name').filter({ hasText: 'looks like Mistral' })).toHaveCount(1);
+  await page.goto(`${server.url}/#/board/open/run/${id}`);
+  await expect(page.getByText('looks like Mistral')).toBeVisible();
+});
+
 test('a run can be flagged with reason and link, and the log says so', async ({ page }) => {
   const id = await new Person(server).post('open', { name: 'Too good', score: 0.99 });
   await page.goto(`${server.url}/#/board/open/run/${id}`);

@@ -111,6 +111,9 @@ export const board = {
   },
   disputed: 'disputed',
   disputedText: 'Somebody computed documents of it again and got other answers.',
+  /** Before a name. */
+  looksLike: 'looks like',
+  looksLikeText: 'Its name can be mistaken for that of an earlier model on this board, but it is another file.',
   hidden: 'hidden',
   hiddenText: 'Hidden from the table until a moderator has looked.',
   column: {

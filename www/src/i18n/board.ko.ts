@@ -110,6 +110,8 @@ export const board: BoardTexts = {
   },
   disputed: '다툼 있음',
   disputedText: '누군가 일부 문항을 다시 계산해 다른 답을 얻었습니다.',
+  looksLike: '비슷한 이름:',
+  looksLikeText: '이 게시판에 먼저 올라온 모델과 이름이 헷갈리기 쉽지만 다른 파일입니다.',
   hidden: '숨김',
   hiddenText: '관리자가 볼 때까지 표에서 숨겨 둡니다.',
   column: {

@@ -188,7 +188,11 @@ async fn store(board: &Board, new: NewSubmission) -> Result<Response, Problem> {
     };
     if status == StatusCode::CREATED {
         board.inner.metrics.stored.inc();
-        board.inner.events.tell(&row.board, Event::new("row", &row));
+        // As the table shows it, with what is known of it by now.
+        if let Some(row) = board.store().submission(&row.id).await? {
+            let event = Event::new("row", &TableRow::new(row));
+            board.inner.events.tell(&receipt.board, event);
+        }
     }
     Ok((status, axum::Json(receipt)).into_response())
 }
