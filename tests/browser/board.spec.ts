@@ -284,6 +284,15 @@ test('texts that were written to break a page are shown as they are', async ({ p
   expect(await page.locator('#flags ~ ul li bdi').allTextContents()).toEqual(notes.slice(0, 40));
 });
 
+test('a name that can be mistaken for an earlier one is marked', async ({ page }) => {
+  await new Person(server).post('open', { name: 'Mistral', task: 'alike' });
+  const id = await new Person(server).post('open', { name: 'Mistra\u0049', task: 'alike' });
+  await page.goto(`${server.url}/#/board/open?tasks=alike`);
+  await expect(page.locator('td.name').filter({ hasText: 'looks like Mistral' })).toHaveCount(1);
+  await page.goto(`${server.url}/#/board/open/run/${id}`);
+  await expect(page.getByText('looks like Mistral')).toBeVisible();
+});
+
 test('a run can be flagged with reason and link, and the log says so', async ({ page }) => {
   const id = await new Person(server).post('open', { name: 'Too good', score: 0.99 });
   await page.goto(`${server.url}/#/board/open/run/${id}`);
@@ -300,6 +309,82 @@ test('a run can be flagged with reason and link, and the log says so', async ({ 
   await expect(link).toHaveAttribute('rel', /noopener noreferrer/);
   await page.getByRole('link', { name: 'Public log' }).click();
   await expect(page.getByRole('row', { name: /flagged a run/ }).first()).toBeVisible();
+});
+
+test('a moderator hides, shows and deletes with a reason that the log keeps, and the author can answer', async ({ page, browser }) => {
+  // Posted from the page, so that its key can answer.
+  await page.goto(server.url);
+  await weigh(page);
+  await prepare(page, { name: 'Judged' });
+  await page.getByRole('dialog').getByRole('button', { name: 'Post', exact: true }).click();
+  await page.getByRole('dialog').getByRole('link', { name: 'Link to this run' }).click();
+  await expect(page.getByRole('heading', { name: 'Judged' })).toBeVisible();
+  const id = page.url().split('/').at(-1)!;
+  const shown = async () => (await fetch(`${server.url}/api/submissions/${id}`)).status === 200;
+
+  const context = await browser.newContext();
+  const desk = await context.newPage();
+  await desk.goto(`${server.url}/#/board`);
+  await expect(desk.getByRole('link', { name: 'Moderation' })).toHaveCount(0);
+  await desk.getByRole('link', { name: 'Public log' }).click();
+  await desk.getByRole('link', { name: 'For moderators' }).click();
+  await desk.getByLabel('Token').fill(`m_${'0'.repeat(64)}`);
+  await desk.getByRole('button', { name: 'Log in' }).click();
+  await expect(desk.getByRole('alert')).toContainText('This is no moderator’s token.');
+  await desk.getByLabel('Token').fill(server.moderator);
+  await desk.getByRole('button', { name: 'Log in' }).click();
+  await expect(desk.getByRole('heading', { name: 'What waits' })).toBeVisible();
+
+  // From a run's page; without a reason nothing is done.
+  await desk.evaluate((hash) => (location.hash = hash), `#/board/open/run/${id}`);
+  await desk.getByText('Decide', { exact: true }).click();
+  await desk.getByRole('button', { name: 'Hide', exact: true }).click();
+  await expect(desk.getByRole('alert')).toContainText('This text is empty.');
+  await desk.getByLabel('Reason').fill('The scores look <b>wrong</b>.');
+  await desk.getByRole('button', { name: 'Hide', exact: true }).click();
+  await expect(desk.getByText('hidden', { exact: true })).toBeVisible();
+  expect(await shown()).toBe(false);
+
+  // Its author still sees it, and says something to it.
+  await page.reload();
+  await expect(page.getByText('hidden', { exact: true })).toBeVisible();
+  await page.getByText('Answer to the flags').click();
+  await page.getByLabel('In a sentence or two').fill('They are what my laptop computed.');
+  await page.getByRole('button', { name: 'Send' }).click();
+  await expect(page.getByText('It was sent to the moderators.')).toBeVisible();
+
+  await desk.getByRole('link', { name: 'Moderation' }).click();
+  const waiting = desk.getByRole('listitem').filter({ hasText: 'They are what my laptop computed.' });
+  await expect(waiting).toContainText('hidden by a moderator');
+  await waiting.getByText('Decide', { exact: true }).click();
+  await waiting.getByLabel('Reason').fill('A spot check found nothing.');
+  await waiting.getByRole('button', { name: 'Show again' }).click();
+  await expect(waiting).toHaveCount(0);
+  expect(await shown()).toBe(true);
+
+  // All runs of a key at once.
+  const spammer = new Person(server);
+  const spam = [await spammer.post('open', { name: 'Spam 1', task: 'spam' }), await spammer.post('open', { name: 'Spam 2', task: 'spam' })];
+  await desk.evaluate((hash) => (location.hash = hash), `#/board/open/run/${spam[0]}`);
+  await desk.getByText('Decide', { exact: true }).click();
+  await desk.getByLabel('About', { exact: true }).selectOption('all runs of its key');
+  await desk.getByLabel('Reason').fill('Advertising.');
+  await desk.getByRole('button', { name: 'Delete all' }).click();
+  await desk.getByRole('button', { name: 'Delete all: really?' }).click();
+  await expect(desk.getByRole('heading', { name: 'The run is deleted.' })).toBeVisible();
+  for (const each of spam) expect((await fetch(`${server.url}/api/submissions/${each}`)).status).toBe(404);
+
+  await desk.getByRole('link', { name: 'Public log' }).click();
+  for (const [act, reason] of [['hid a run', 'The scores look <b>wrong</b>.'], ['showed a run again', 'A spot check found nothing.'], ['deleted all runs', 'Advertising.']] as const) {
+    await expect(desk.getByRole('row', { name: act }).filter({ hasText: reason })).toBeVisible();
+  }
+  // Nothing of the session is kept: a new page knows nothing of it, and after logging out the board does not either.
+  expect(await desk.evaluate(() => JSON.stringify({ ...localStorage, ...sessionStorage }))).not.toMatch(/[ms]_[0-9a-f]{64}/);
+  await desk.getByRole('link', { name: 'Moderation' }).click();
+  await desk.getByRole('button', { name: 'Log out' }).click();
+  await expect(desk.getByRole('heading', { name: 'Log in as a moderator' })).toBeVisible();
+  expect(await context.cookies()).toEqual([]);
+  await context.close();
 });
 
 test('a table is sorted, searched and filtered by the server, and its address says how', async ({ page }) => {
@@ -346,7 +431,7 @@ for (const [locale, colorScheme, width] of [['en', 'light', 1280], ['ko', 'dark'
     await expect(page.locator('tbody tr').first()).toBeVisible();
     for (const summary of await page.locator('main summary').all()) await summary.click();
     await check('table');
-    for (const side of ['rooms', 'post', 'about', 'log', `run/${id}`]) {
+    for (const side of ['rooms', 'post', 'about', 'log', 'moderation', `run/${id}`]) {
       await page.evaluate((hash) => (location.hash = hash), `#/board/open/${side}`);
       await expect(page.locator('main h2, main table').first()).toBeVisible();
       for (const summary of await page.locator('main summary').all()) await summary.click();

@@ -13,6 +13,8 @@ const root = fileURLToPath(new URL('../..', import.meta.url));
 
 export interface Server {
   url: string;
+  /** Token of a moderator. */
+  moderator: string;
   stop: () => Promise<void>;
 }
 
@@ -20,10 +22,16 @@ export interface Server {
 export async function startBoard(): Promise<Server> {
   const folder = await mkdtemp(join(tmpdir(), 'jeoul-board-'));
   const folders = ['--page', join(root, 'www/dist'), '--engine', join(root, 'www/public/engine'), '--models', join(root, 'models')];
-  const child: ChildProcess = spawn(JEOUL_BOARD, ['--database', join(folder, 'board.db'), ...folders], { stdio: ['ignore', 'pipe', 'inherit'] });
-  const url = await new Promise<string>((resolve, reject) => {
+  const options = ['--database', join(folder, 'board.db'), '--moderator', 'kim', ...folders];
+  const child: ChildProcess = spawn(JEOUL_BOARD, options, { stdio: ['ignore', 'pipe', 'inherit'] });
+  const [moderator = '', url = ''] = await new Promise<string[]>((resolve, reject) => {
     child.once('exit', (code) => reject(new Error(`the board ended with ${code}`)));
-    child.stdout?.once('data', (text: Buffer) => resolve(text.toString().trim()));
+    let said = '';
+    child.stdout?.on('data', (text: Buffer) => {
+      said += text;
+      const lines = said.split('\n');
+      if (lines.length > 2) resolve(lines);
+    });
   });
   const stop = async () => {
     const ended = new Promise((resolve) => child.once('exit', resolve));
@@ -31,7 +39,7 @@ export async function startBoard(): Promise<Server> {
     await ended;
     await rm(folder, { recursive: true });
   };
-  return { url, stop };
+  return { url, moderator, stop };
 }
 
 const sha256 = (bytes: string | Buffer) => createHash('sha256').update(bytes).digest('hex');

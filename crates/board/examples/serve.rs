@@ -1,10 +1,10 @@
 //! A board with the bundled tasks, and the page beside it, for the page's journeys.
 //!
 //! ```text
-//! cargo run -p jeoul-board --example serve -- --database FILE [--port 0] [--page www/dist] [--engine www/public/engine] [--models models]
+//! cargo run -p jeoul-board --example serve -- --database FILE [--port 0] [--page www/dist] [--engine www/public/engine] [--models models] [--moderator NAME]
 //! ```
 //!
-//! Prints its address on a line once it listens. Rates are so high that a test does not meet them.
+//! Prints its address on a line once it listens, and before it the moderator's token, if there is to be one. Rates are so high that a test does not meet them.
 
 use std::net::Ipv4Addr;
 use std::path::PathBuf;
@@ -26,6 +26,7 @@ fn tasks() -> Result<TaskSet, Error> {
 
 fn main() -> Result<(), Error> {
     let mut database = None;
+    let mut moderator = None;
     let mut port = 0;
     let mut folders = Vec::new();
     let mut arguments = std::env::args().skip(1);
@@ -41,6 +42,7 @@ fn main() -> Result<(), Error> {
         };
         match name.as_str() {
             "--database" => database = Some(value),
+            "--moderator" => moderator = Some(value),
             "--port" => port = value.parse()?,
             "--page" => serve("/"),
             "--engine" => serve("/engine"),
@@ -63,6 +65,9 @@ fn main() -> Result<(), Error> {
         .build()?;
     runtime.block_on(async {
         let board = Board::open(config).await?;
+        if let Some(name) = moderator {
+            println!("{}", board.add_moderator(&name, None).await?.1);
+        }
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, port)).await?;
         println!("http://{}", listener.local_addr()?);
         board.serve(listener, std::future::pending()).await?;

@@ -299,3 +299,46 @@ fn a_compressed_file_comes_to_its_end() {
         server.stop().await;
     });
 }
+
+#[test]
+fn a_name_that_looks_like_an_earlier_one_of_another_file_says_so() {
+    on_each_engine(async |database| {
+        let mut server = Server::start(database).await;
+        let mut ids = Vec::new();
+        let names = ["SmolLM2", "SmоlLM2", "SmolLM2", "SmoILM2", "Smollm3"];
+        for (seed, (name, file)) in names.into_iter().zip(["a", "b", "c", "a", "d"]).enumerate() {
+            let mut run = Run::new("open", seed as u64, server.now_ms());
+            run.envelope.model.name = name.to_owned();
+            run.envelope.model.sha256 = file.repeat(64);
+            let (id, answer) = Person::new(1).post(&server.client, run).await;
+            answer.expect(201);
+            ids.push(id);
+            server.pass(1000);
+        }
+        let looks = async |id: &String| {
+            let path = format!("/api/submissions/{id}");
+            let row = server.client.get(&path).await.expect(200).json();
+            row["model"]["looks_like"].as_str().map(str::to_owned)
+        };
+        // The first of its look; Cyrillic `о`; the first one's name for another file; another name for the first one's file.
+        for (id, expected) in ids.iter().zip([None, Some("SmolLM2"), None, None, None]) {
+            assert_eq!(looks(id).await.as_deref(), expected);
+        }
+        let table = pages(&server, "sort=model", 100).await;
+        let marked: Vec<&str> = table
+            .iter()
+            .filter_map(|row| row["model"]["looks_like"].as_str())
+            .collect();
+        assert_eq!(marked, ["SmolLM2"]);
+        // A name that is gone is said of nobody.
+        for id in [&ids[0], &ids[2]] {
+            let path = format!("/api/submissions/{id}");
+            let answer = Person::new(1)
+                .ask(&server.client, "DELETE", &path, &Json::Null)
+                .await;
+            answer.expect(204);
+        }
+        assert_eq!(looks(&ids[1]).await, None);
+        server.stop().await;
+    });
+}

@@ -61,6 +61,20 @@ export interface Flag {
   dismissed: boolean;
 }
 
+/** A run that waits for a moderator. */
+export interface Waiting {
+  id: string;
+  board: string;
+  author: string;
+  model_name: string;
+  model_hash: string;
+  /** 0 shown, 1 hidden by flags, 2 hidden by a moderator. */
+  hidden: number;
+  flags: number;
+  /** What its author says to the flags. */
+  appeal: string | null;
+}
+
 /** An entry of the public log. */
 export interface Entry {
   number: number;
@@ -112,6 +126,14 @@ export function parseFlag(value: unknown): Flag {
   return {
     author: text('author'), reason: text('reason'), link: text('link'), note: text('note'), at_ms: number('at_ms'), counts: truth('counts'),
     dismissed: truth('dismissed'),
+  };
+}
+
+export function parseWaiting(value: unknown): Waiting {
+  const { text, textOrNull, number } = reader(value, 'run');
+  return {
+    id: text('id'), board: text('board'), author: text('author'), model_name: text('model_name'), model_hash: text('model_hash'),
+    hidden: number('hidden'), flags: number('flags'), appeal: textOrNull('appeal'),
   };
 }
 

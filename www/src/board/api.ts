@@ -1,9 +1,10 @@
-// The one module that talks to a board. Every request is signed, carries a room's token, or says nothing of who asks.
+// The one module that talks to a board. Every request is signed, carries a room's token or a moderator's cookie, or says nothing of
+// who asks.
 import { follow, type ServerEvent } from './events';
 import { browserKey, signature, type Signer } from './key';
 import {
-  parseEntry, parseFlag, parseMember, parseMembership, parseOpened, parseReceipt, parseRoom,
-  type Entry, type Flag, type Member, type Membership, type Opened, type Receipt, type RoomState,
+  parseEntry, parseFlag, parseMember, parseMembership, parseOpened, parseReceipt, parseRoom, parseWaiting,
+  type Entry, type Flag, type Member, type Membership, type Opened, type Receipt, type RoomState, type Waiting,
 } from './answers';
 import { apiQuery, type Query } from './query';
 import { parsePage, parseRow, reader, ShapeError, type Row, type TablePage } from './rows';
@@ -62,6 +63,8 @@ export function problemFrom(error: unknown): Problem {
 
 export class BoardApi {
   readonly #key: () => Promise<Signer>;
+  /** Whether requests carry the cookie of a moderator's session. */
+  moderates = false;
 
   constructor(key: () => Promise<Signer> = browserKey) {
     this.#key = key;
@@ -70,9 +73,11 @@ export class BoardApi {
   async #send(method: string, path: string, { body, signed, token, headers = {}, signal }: Options = {}): Promise<Response> {
     const sent: Record<string, string> = { ...headers };
     if (body) sent['content-type'] = 'application/json';
-    if (token) sent['authorization'] = `Bearer ${token}`;
+    // The board hears one of the two, and a moderator sees whatever a member does.
+    if (token && !(this.moderates && method === 'GET')) sent['authorization'] = `Bearer ${token}`;
     if (signed) sent['jeoul-signature'] = await signature(await this.#key(), method, path, Date.now(), body ?? new Uint8Array());
-    const answer = await fetch(path, { method, headers: sent, credentials: 'omit', redirect: 'error', ...(body && { body }), ...(signal && { signal }) });
+    const credentials = this.moderates ? 'same-origin' : 'omit';
+    const answer = await fetch(path, { method, headers: sent, credentials, redirect: 'error', ...(body && { body }), ...(signal && { signal }) });
     if (!answer.ok) throw await problemOf(answer);
     return answer;
   }
@@ -96,8 +101,9 @@ export class BoardApi {
     return this.#json(parsePage, 'GET', `/api/models/${hash}`, { token });
   }
 
-  run(id: string, token: string | null): Promise<Row> {
-    return this.#json(parseRow, 'GET', `/api/submissions/${id}`, { token });
+  /** A run; its author, who signs, sees a hidden one. */
+  run(id: string, token: string | null, signed = false): Promise<Row> {
+    return this.#json(parseRow, 'GET', `/api/submissions/${id}`, { token, signed });
   }
 
   /** The signed envelope, byte for byte. */
@@ -123,11 +129,11 @@ export class BoardApi {
   }
 
   async restore(id: string): Promise<void> {
-    await this.#send('POST', `/api/submissions/${id}/restore`, { signed: true });
+    await this.#send('POST', `/api/submissions/${id}/restore`, { signed: !this.moderates });
   }
 
-  flags(id: string, token: string | null): Promise<Flag[]> {
-    return this.#json((value) => reader(value, 'flags').list('flags', parseFlag), 'GET', `/api/submissions/${id}/flags`, { token });
+  flags(id: string, token: string | null, signed = false): Promise<Flag[]> {
+    return this.#json((value) => reader(value, 'flags').list('flags', parseFlag), 'GET', `/api/submissions/${id}/flags`, { token, signed });
   }
 
   async flag(id: string, flag: { reason: string; link: string; note: string }, token: string | null): Promise<void> {
@@ -136,6 +142,35 @@ export class BoardApi {
 
   async appeal(id: string, note: string): Promise<void> {
     await this.#send('POST', `/api/submissions/${id}/appeal`, { body: json({ note }), signed: true });
+  }
+
+  /** Begins a moderator's session; the browser keeps its cookie, and this object sends it from now on. */
+  async login(token: string): Promise<void> {
+    this.moderates = true;
+    try {
+      await this.#send('POST', '/api/moderator/session', { body: json({ token }) });
+    } catch (error) {
+      this.moderates = false;
+      throw error;
+    }
+  }
+
+  async logout(): Promise<void> {
+    await this.#send('DELETE', '/api/moderator/session');
+  }
+
+  waiting(): Promise<Waiting[]> {
+    return this.#json((value) => reader(value, 'queue').list('waiting', parseWaiting), 'GET', '/api/moderation');
+  }
+
+  async decide(id: string, action: 'hide' | 'show' | 'delete', reason: string): Promise<void> {
+    const [method, path] = action === 'delete' ? ['DELETE', ''] : ['POST', `/${action}`];
+    await this.#send(method, `/api/submissions/${id}${path}`, { body: json({ reason }) });
+  }
+
+  /** Decides about all runs of a key, a room or a file; gives how many changed. */
+  decideAll(bulk: { action: 'hide' | 'delete'; by: 'key' | 'room' | 'model'; value: string; reason: string }): Promise<number> {
+    return this.#json((value) => reader(value, 'done').number('runs'), 'POST', '/api/moderation/bulk', { body: json(bulk) });
   }
 
   audit(after: number): Promise<Entry[]> {

@@ -9,6 +9,7 @@ describe('addresses', () => {
     expect(parseBoardRoute(['open', 'model', hash], '')).toEqual({ view: 'model', board: 'open', hash });
     expect(parseBoardRoute(['open', 'run', hash], '')).toEqual({ view: 'run', board: 'open', id: hash });
     expect(parseBoardRoute(['open', 'log'], '')).toEqual({ view: 'log', board: 'open' });
+    expect(parseBoardRoute(['open', 'moderation'], '')).toEqual({ view: 'moderation', board: 'open' });
   });
 
   it('that lead nowhere show the table, and never become part of a request', () => {

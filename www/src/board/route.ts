@@ -1,9 +1,9 @@
 // Where in the board a hash leads. A board is named by its id; a room is a board whose id has 16 hexadecimal digits.
 //
 // `#/board`, `#/board/<board>?<query>`, `#/board/<board>/model/<hash>`, `#/board/<board>/run/<id>`,
-// `#/board/<board>/about|post|log|rooms`, `#/join`, `#/join/<code>`.
+// `#/board/<board>/about|post|log|rooms|moderation`, `#/join`, `#/join/<code>`.
 
-export const SIDES = ['rooms', 'post', 'about', 'log'] as const;
+export const SIDES = ['rooms', 'post', 'about', 'log', 'moderation'] as const;
 export type Side = (typeof SIDES)[number];
 
 export type BoardRoute =

@@ -33,6 +33,8 @@ export interface RowTask {
 
 export interface RowModel {
   name: string;
+  /** Name of an earlier model, another file, that this one can be mistaken for. */
+  looks_like: string | null;
   sha256: string;
   size_bytes: number;
   quantization: string;
@@ -122,7 +124,7 @@ function parseTask(value: unknown): RowTask {
 function parseModel(value: unknown): RowModel {
   const { text, number, truth, textOrNull } = reader(value, 'model');
   return {
-    name: text('name'), sha256: text('sha256'), size_bytes: number('size_bytes'), quantization: text('quantization'),
+    name: text('name'), looks_like: textOrNull('looks_like'), sha256: text('sha256'), size_bytes: number('size_bytes'), quantization: text('quantization'),
     architecture: text('architecture'), parameters: number('parameters'), licence: textOrNull('licence'), type: text('type'),
     precision: text('precision'), merged: truth('merged'), on_hub: truth('on_hub'),
   };

@@ -16,15 +16,33 @@ impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for Body<T> {
     type Rejection = Problem;
 
     async fn from_request(request: Request, state: &S) -> Result<Self, Problem> {
-        let bytes = Bytes::from_request(request, state).await.map_err(|_| {
-            Problem::new(
-                StatusCode::BAD_REQUEST,
-                "broken-body",
-                "the body cannot be read",
-            )
-        })?;
-        json(&bytes).map(Self)
+        json(&whole(request, state).await?).map(Self)
     }
+}
+
+/// A JSON body, or none.
+pub(crate) struct OptionalBody<T>(pub(crate) Option<T>);
+
+impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for OptionalBody<T> {
+    type Rejection = Problem;
+
+    async fn from_request(request: Request, state: &S) -> Result<Self, Problem> {
+        let bytes = whole(request, state).await?;
+        if bytes.is_empty() {
+            return Ok(Self(None));
+        }
+        json(&bytes).map(|body| Self(Some(body)))
+    }
+}
+
+async fn whole<S: Send + Sync>(request: Request, state: &S) -> Result<Bytes, Problem> {
+    Bytes::from_request(request, state).await.map_err(|_| {
+        Problem::new(
+            StatusCode::BAD_REQUEST,
+            "broken-body",
+            "the body cannot be read",
+        )
+    })
 }
 
 /// A value from JSON.

@@ -46,7 +46,7 @@ pub(crate) struct Session {
 #[serde(deny_unknown_fields)]
 pub(crate) struct Deciding {
     /// For the public audit table.
-    reason: String,
+    pub(crate) reason: String,
 }
 
 /// What waits for a moderator.
@@ -97,16 +97,15 @@ pub(crate) async fn login(
     board.store().begin_session(session).await?;
     Ok((
         StatusCode::CREATED,
-        cookie(&token, lasts.as_secs()),
+        cookie(&format!("{token}; Path=/")),
         axum::Json(answer),
     )
         .into_response())
 }
 
-fn cookie(token: &str, seconds: u64) -> HeaderMap {
-    let text = format!(
-        "{COOKIE_NAME}={token}; Path=/; Max-Age={seconds}; Secure; HttpOnly; SameSite=Strict"
-    );
+/// The header that sets the cookie to `value`. Without an age the browser keeps it in memory and forgets it when it is closed.
+fn cookie(value: &str) -> HeaderMap {
+    let text = format!("{COOKIE_NAME}={value}; Secure; HttpOnly; SameSite=Strict");
     let mut headers = HeaderMap::new();
     // Hexadecimal digits and the words above are a header's text.
     if let Ok(value) = HeaderValue::from_str(&text) {
@@ -126,7 +125,7 @@ pub(crate) async fn logout(
     if let Some(session) = caller.session {
         board.store().end_session(session).await?;
     }
-    Ok((StatusCode::NO_CONTENT, cookie("", 0)).into_response())
+    Ok((StatusCode::NO_CONTENT, cookie("; Path=/; Max-Age=0")).into_response())
 }
 
 /// What waits for a moderator.

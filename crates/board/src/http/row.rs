@@ -51,6 +51,9 @@ pub(crate) struct TableRow {
 pub(crate) struct RowModel {
     /// Name that a person typed.
     pub name: String,
+    /// Name of an earlier model, another file, that this name can be mistaken for.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub looks_like: Option<String>,
     /// SHA-256 of its file.
     pub sha256: String,
     /// Size of its file.
@@ -112,6 +115,10 @@ pub(crate) fn label(place: i64) -> TrustLabel {
 impl TableRow {
     pub(crate) fn new(row: Submission) -> Self {
         let tasks = RawValue::from_string(row.scores);
+        let other_file = row.first_hash.is_some_and(|hash| hash != row.model_hash);
+        let looks_like = row
+            .first_name
+            .filter(|name| other_file && *name != row.model_name);
         Self {
             id: row.id,
             board: row.board,
@@ -119,6 +126,7 @@ impl TableRow {
             stored_ms: row.stored_ms,
             model: RowModel {
                 name: row.model_name,
+                looks_like,
                 sha256: row.model_hash,
                 size_bytes: row.model_bytes,
                 quantization: row.quantization,
@@ -214,9 +222,12 @@ pub(crate) fn stored(
         flags: 0,
         hidden: 0,
         deleted_ms: None,
+        first_name: None,
+        first_hash: None,
     };
     Ok(NewSubmission {
         row,
+        skeleton: unicode_security::skeleton(&model.name).collect(),
         main,
         blob: Some(blob),
         in_room,

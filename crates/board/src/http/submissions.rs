@@ -8,12 +8,15 @@ use axum::http::header::{CACHE_CONTROL, CONTENT_TYPE, ETAG};
 use axum::http::{HeaderMap, HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
+use jeoul_record::text::Kind as TextKind;
 use jeoul_record::{Context, check};
 use serde::{Deserialize, Serialize};
 
-use super::body::{Path, Query};
+use super::body::{OptionalBody, Path, Query};
 use super::caller::{Caller, Token};
 use super::headers::tagged;
+use super::moderation::Deciding;
+use super::rooms::checked_text;
 use super::row::{TableRow, stored};
 use crate::access;
 use crate::board::Board;
@@ -185,7 +188,11 @@ async fn store(board: &Board, new: NewSubmission) -> Result<Response, Problem> {
     };
     if status == StatusCode::CREATED {
         board.inner.metrics.stored.inc();
-        board.inner.events.tell(&row.board, Event::new("row", &row));
+        // As the table shows it, with what is known of it by now.
+        if let Some(row) = board.store().submission(&row.id).await? {
+            let event = Event::new("row", &TableRow::new(row));
+            board.inner.events.tell(&receipt.board, event);
+        }
     }
     Ok((status, axum::Json(receipt)).into_response())
 }
@@ -231,14 +238,20 @@ pub(crate) async fn log(
 /// Delete a run: signed by the key that posted it, or by a moderator's token. 204, and 204 again.
 ///
 /// It is gone from every answer at once, can be restored for ten minutes, and is then erased but for its id and the time.
-#[utoipa::path(delete, path = "/api/submissions/{id}", tag = "submissions", params(("id" = String, Path)),
+/// A moderator gives a reason in the body; an author need not.
+#[utoipa::path(delete, path = "/api/submissions/{id}", tag = "submissions", params(("id" = String, Path)), request_body = Option<Deciding>,
     responses((status = 204), (status = "4XX", body = Problem, content_type = "application/problem+json")))]
 pub(crate) async fn delete(
     State(board): State<Board>,
     Extension(caller): Extension<Caller>,
     Path(id): Path<String>,
+    OptionalBody(deciding): OptionalBody<Deciding>,
 ) -> Result<StatusCode, Problem> {
-    let (name, deletion) = deletion(&board, &caller, id, "delete").await?;
+    let (name, mut deletion) = deletion(&board, &caller, id, "delete").await?;
+    if let Some(Deciding { reason }) = deciding {
+        checked_text(&reason, TextKind::Note, "/reason")?;
+        deletion.act.detail = reason;
+    }
     let object = deletion.id.clone();
     match board.store().delete(deletion).await? {
         Deleted::Done => board.inner.events.tell(&name, Event::new("gone", &object)),

@@ -71,6 +71,10 @@ pub(crate) struct Waiting {
     pub board: String,
     /// Its author.
     pub author: String,
+    /// Name of its model, as its poster typed it.
+    pub model_name: String,
+    /// SHA-256 of its model's file.
+    pub model_hash: String,
     /// 0 shown, 1 hidden by flags, 2 hidden by a moderator.
     pub hidden: i64,
     /// Flags that count.
@@ -130,7 +134,7 @@ impl Store {
 
     /// Runs with flags, hidden runs and open appeals, up to 500.
     pub(crate) async fn waiting(&self) -> Result<Vec<Waiting>, StoreError> {
-        let sql = "SELECT submissions.id AS id, board, author, hidden, flags, appeals.note AS appeal FROM submissions \
+        let sql = "SELECT submissions.id AS id, board, author, model_name, model_hash, hidden, flags, appeals.note AS appeal FROM submissions \
                    LEFT JOIN appeals ON appeals.submission = submissions.id AND appeals.answered_ms IS NULL \
                    WHERE deleted_ms IS NULL AND (flags > 0 OR hidden > 0 OR appeals.note IS NOT NULL) \
                    ORDER BY flags DESC, stored_ms DESC, submissions.id LIMIT 500";

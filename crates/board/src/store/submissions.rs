@@ -36,16 +36,40 @@ pub(crate) struct Submission {
     pub(crate) flags: i64,
     pub(crate) hidden: i64,
     pub(crate) deleted_ms: Option<i64>,
+    /// Name and file of the board's first model that looks so, if it is shown; none for a run about to be stored.
+    pub(crate) first_name: Option<String>,
+    pub(crate) first_hash: Option<String>,
+}
+
+/// A column of the first run on the same board whose model's name looks the same, up to the run at hand.
+macro_rules! first_alike {
+    ($column:literal) => {
+        concat!(
+            "(SELECT first.",
+            $column,
+            " FROM submissions first WHERE first.board = submissions.board \
+             AND first.model_skeleton = submissions.model_skeleton AND first.stored_ms <= submissions.stored_ms \
+             AND first.deleted_ms IS NULL AND first.hidden = 0 ORDER BY first.stored_ms, first.id LIMIT 1)"
+        )
+    };
 }
 
 /// The columns of [`Submission`], in its order.
-pub(crate) const COLUMNS: &str = "id, board, author, nonce, stored_ms, log, model_name, model_hash, model_bytes, \
+pub(crate) const COLUMNS: &str = concat!(
+    "id, board, author, nonce, stored_ms, log, model_name, model_hash, model_bytes, \
      quantization, architecture, parameters, licence, kind, precision, merged, on_hub, lane, adapter, engine, \
-     average, scores, trust, disputed, flags, hidden, deleted_ms";
+     average, scores, trust, disputed, flags, hidden, deleted_ms, ",
+    first_alike!("model_name"),
+    " AS first_name, ",
+    first_alike!("model_hash"),
+    " AS first_hash"
+);
 
 /// A run about to be stored.
 pub(crate) struct NewSubmission {
     pub(crate) row: Submission,
+    /// What its model's name looks like.
+    pub(crate) skeleton: String,
     /// Main metric of each task that has one.
     pub(crate) main: Vec<(String, f64)>,
     /// Its log; `None` once it lies outside the database.
@@ -198,8 +222,8 @@ async fn insert(
     let done = sqlx::query(
         "INSERT INTO submissions (id, board, author, nonce, stored_ms, log, model_name, model_hash, model_bytes, \
          quantization, architecture, parameters, licence, kind, precision, merged, on_hub, lane, adapter, engine, \
-         average, scores, trust, own_trust) \
-         SELECT $1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22, $23, $23 \
+         average, scores, trust, own_trust, model_skeleton) \
+         SELECT $1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22, $23, $23, $24 \
          WHERE NOT EXISTS (SELECT 1 FROM tombstones WHERE id = $1) ON CONFLICT DO NOTHING",
     )
     .bind(&row.id)
@@ -225,6 +249,7 @@ async fn insert(
     .bind(row.average)
     .bind(&row.scores)
     .bind(row.trust)
+    .bind(&new.skeleton)
     .execute(&mut *connection)
     .await?;
     if done.rows_affected() == 0 {

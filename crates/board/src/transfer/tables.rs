@@ -65,6 +65,7 @@ pub(super) const TABLES: [Table; 11] = [
             ("hidden", Integer),
             ("deleted_ms", Integer),
             ("restored_ms", Integer),
+            ("model_skeleton", Text),
         ],
     },
     Table {
