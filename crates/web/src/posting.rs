@@ -36,6 +36,8 @@ pub struct Posted<'a> {
     pub elapsed_ms: &'a [u64],
     /// Whether the GPU computed.
     pub is_gpu: bool,
+    /// Hash of the module that computed, if it is known.
+    pub module_sha256: Option<&'a str>,
 }
 
 /// The bytes to sign, or why a board would refuse them. `now` is in seconds since 1970 UTC, `nonce` random.
@@ -71,7 +73,7 @@ pub fn envelope(
         board: posting.board,
         created: time(now),
         engine: Engine {
-            module_sha256: None,
+            module_sha256: run.module_sha256.map(String::from),
             version: env!("CARGO_PKG_VERSION").into(),
         },
         lane: Lane {
@@ -199,6 +201,7 @@ mod tests {
     use super::*;
 
     const NOW: i64 = 1_795_647_547;
+    const MODULE: &str = "efefefefefefefefefefefefefefefefefefefefefefefefefefefefefefefef";
 
     /// A task whose answer is written, of the person's own or not, with one document and what a model wrote.
     fn written(origin: OriginKind) -> (Task, TaskRun) {
@@ -295,6 +298,7 @@ mod tests {
             tasks: std::slice::from_ref(run),
             elapsed_ms: &[12_345],
             is_gpu: false,
+            module_sha256: Some(MODULE),
         };
         envelope(&run, posting, &[7; 16], NOW)
     }
@@ -348,6 +352,15 @@ mod tests {
             panic!("another name was not signed");
         };
         assert_eq!(refusal.code.as_str(), "bad-signature");
+    }
+
+    #[test]
+    fn the_module_that_computed_is_named() {
+        let key = Key::from_secret(&[7; 32]);
+        let run = written(OriginKind::Samples);
+        let payload = payload_of(&run, posting(&key, PrivacyLevel::Scores, false));
+        let envelope: Envelope = serde_json::from_str(&payload).unwrap();
+        assert_eq!(envelope.engine.module_sha256.as_deref(), Some(MODULE));
     }
 
     #[test]

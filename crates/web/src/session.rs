@@ -46,6 +46,8 @@ pub(crate) struct Session {
     last: Option<LastRun>,
     /// Why there is one thread only.
     thread_lack: Option<ThreadLack>,
+    /// Hash of the module, if it is known.
+    module_sha256: Option<String>,
     #[cfg(feature = "gpu")]
     proof: Option<jeoul_model::self_test::SelfTest>,
 }
@@ -66,9 +68,10 @@ struct LastRun {
 
 impl Session {
     /// Nothing is loaded.
-    pub(crate) fn new(thread_lack: Option<ThreadLack>) -> Self {
+    pub(crate) fn new(thread_lack: Option<ThreadLack>, module_sha256: Option<String>) -> Self {
         Self {
             thread_lack,
+            module_sha256,
             ..Self::default()
         }
     }
@@ -354,6 +357,7 @@ impl Session {
             tasks: &last.tasks,
             elapsed_ms: &last.elapsed_ms,
             is_gpu: last.lane == Lane::Gpu,
+            module_sha256: self.module_sha256.as_deref(),
         };
         let mut nonce = [0; 16];
         getrandom::fill(&mut nonce).map_err(|error| Fault::new(FaultKind::Engine, error))?;
