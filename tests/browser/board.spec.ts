@@ -83,6 +83,9 @@ test('nothing is asked of the board before Post, and then exactly the bytes that
   await page.getByRole('dialog').getByRole('link', { name: 'Link to this run' }).click();
   await expect(page.getByRole('heading', { name: 'Shown first' })).toBeVisible();
   await expect(page.getByRole('row', { name: /jeoul_science/ })).toContainText('the model’s answers, recomputed');
+  const { module_sha256: module } = JSON.parse(shown).envelope.engine;
+  expect(module).toMatch(/^[0-9a-f]{64}$/);
+  await expect(page.getByText(module.slice(0, 8))).toBeVisible();
 });
 
 test('each privacy level sends what it says and no more', async ({ page }) => {

@@ -190,6 +190,7 @@ export const board = {
       values: 'what each document is said to count',
       claim: 'the author’s word',
     } as Record<string, string>,
+    module: 'SHA-256 of the engine module, as the author’s page found it:',
     raw: 'Take the signed record',
     rawText: 'What was signed and sent, byte for byte.',
     yours: 'This run was posted with this browser’s key.',

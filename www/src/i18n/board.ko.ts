@@ -185,6 +185,7 @@ export const board: BoardTexts = {
     version: '버전',
     rests: '근거',
     source: { answers: '모델의 답에서 다시 계산', values: '올린 사람이 적은 문항별 점수', claim: '올린 사람의 말' },
+    module: '올린 이의 페이지가 알아낸 엔진 모듈의 SHA-256:',
     raw: '서명된 기록 받기',
     rawText: '서명해 보낸 그대로입니다.',
     yours: '이 브라우저의 키로 올린 측정입니다.',
