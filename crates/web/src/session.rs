@@ -1,32 +1,29 @@
 //! What a worker holds between commands, and how it does each of them.
 
+mod check;
+mod documents;
+
 use jeoul_checkpoint::{ByteSource, Checkpoint, identity};
-use jeoul_dataset::hub::{self, HUB, Split};
-use jeoul_dataset::{read, sha256};
 use jeoul_eval::group::{Group, group_scores};
 use jeoul_eval::metrics::compare::{compare, minimum_detectable_difference};
 use jeoul_eval::model::LanguageModel;
-use jeoul_eval::origin::{OriginFile, OriginKind};
 use jeoul_eval::plan::plan;
 use jeoul_eval::report::RunInfo;
 use jeoul_eval::results::{DocumentResult, TaskScore};
 use jeoul_eval::{RunError, RunOptions, Runs, Task, TaskRun, report, run_task, table};
 use jeoul_model::{Lane, LocalModel, Speeds, threads};
-use js_sys::Uint8Array;
-use wasm_bindgen_futures::JsFuture;
 use web_sys::File;
 
 use crate::desk::{desk, now_ms, pace};
 use crate::download;
 use crate::fault::{Stop, model_stop, run_stop};
-use crate::hub::Browser;
 use crate::posting::{self, Identity, Posted};
 use crate::protocol::{
-    CheckpointCard, Command, DocumentsRole, Event, ExportFile, Fault, FaultKind, LaneCard,
-    LaneName, Posting, RunSettings, TaskRequest, ThreadLack,
+    CheckpointCard, Command, Event, ExportFile, Fault, FaultKind, LaneCard, LaneName, Posting,
+    RunSettings, TaskRequest, ThreadLack,
 };
 use crate::registry::{self, Entry};
-use crate::shelf::{Chosen, Own, Shelf};
+use crate::shelf::{Chosen, Shelf};
 use crate::source::{BlobSource, reason};
 use crate::store::{State, Store};
 
@@ -109,6 +106,7 @@ impl Session {
                 public_key,
                 signature,
             } => Ok(self.seal(&payload, public_key, signature)),
+            Command::Check { record, drawn } => self.check(&record, &drawn).await,
             Command::Compare { first, second } => match compare(&first, &second) {
                 Ok(comparison) => Ok(Event::Compared { comparison }),
                 Err(error) => Err(protocol(&error.to_string()).into()),
@@ -371,90 +369,6 @@ impl Session {
         posting::seal(payload, public_key, signature, tasks, now)
     }
 
-    async fn add_task(&mut self, file: Option<File>) -> Result<Event, Stop> {
-        let (name, bytes) = contents(file).await?;
-        let text = String::from_utf8(bytes).map_err(|_| {
-            Fault::new(
-                FaultKind::Task,
-                format!("`{name}` is not UTF-8; a task file is"),
-            )
-        })?;
-        let task = self.shelf()?.add(&name, &text)?;
-        self.changed(task)
-    }
-
-    async fn use_file(
-        &mut self,
-        task: String,
-        role: DocumentsRole,
-        file: Option<File>,
-    ) -> Result<Event, Stop> {
-        let (name, bytes) = contents(file).await?;
-        let origin = OriginFile {
-            name: name.clone(),
-            sha256: sha256(&bytes),
-            commit: None,
-        };
-        let documents = read(&name, bytes)?;
-        let shelf = self.shelf()?;
-        let mut own = match (shelf.own(&task), role) {
-            (own, _) if own.origin.kind == OriginKind::Local => own,
-            (_, DocumentsRole::Documents) => Own::default(),
-            (_, DocumentsRole::Examples) => {
-                return Err(
-                    protocol("examples of one's own go with documents of one's own").into(),
-                );
-            }
-        };
-        own.origin.kind = OriginKind::Local;
-        // The documents' file comes first, the examples' after it.
-        let files = &mut own.origin.files;
-        match role {
-            DocumentsRole::Documents => {
-                own.documents = Some(documents);
-                files.splice(..files.len().min(1), [origin]);
-            }
-            DocumentsRole::Examples => {
-                own.examples = Some(documents);
-                files.truncate(1);
-                files.push(origin);
-            }
-        }
-        shelf.set_own(&task, Some(own))?;
-        self.changed(task)
-    }
-
-    async fn use_hub(&mut self, task: String, examples: bool) -> Result<Event, Stop> {
-        let config = self.shelf()?.config(&task)?;
-        let missing = |what| protocol(&format!("task `{task}` names no {what}"));
-        let dataset = config.dataset_path().ok_or_else(|| missing("dataset"))?;
-        let own_split = config.documents_split().ok_or_else(|| missing("split"))?;
-        let split = |name: &str| Split {
-            dataset: dataset.into(),
-            configuration: config.dataset_name().map(String::from),
-            split: name.into(),
-        };
-        let mut browser = Browser::new().await;
-        let (documents, mut files) = hub::documents(&mut browser, HUB, &split(own_split)).await?;
-        desk().check()?;
-        let examples = match config.examples_split().filter(|other| *other != own_split) {
-            Some(other) if examples => {
-                let (examples, more) = hub::documents(&mut browser, HUB, &split(other)).await?;
-                files.extend(more);
-                Some(examples)
-            }
-            _ => None,
-        };
-        desk().check()?;
-        let own = Own {
-            documents: Some(documents),
-            examples,
-            origin: hub::origin(files),
-        };
-        self.shelf()?.set_own(&task, Some(own))?;
-        self.changed(task)
-    }
-
     fn shelf(&mut self) -> Result<&mut Shelf, Stop> {
         let shelf = match self.shelf.take() {
             Some(shelf) => shelf,
@@ -540,14 +454,6 @@ async fn file_sha256(source: &BlobSource) -> Result<String, Stop> {
         desk().breathe().await?;
     }
     Ok(hash.finish())
-}
-
-/// Name and bytes of the envelope's file.
-async fn contents(file: Option<File>) -> Result<(String, Vec<u8>), Fault> {
-    let file = file.ok_or_else(|| protocol("this command takes a file"))?;
-    let bytes = JsFuture::from(file.array_buffer()).await;
-    let bytes = bytes.map_err(|thrown| Fault::new(FaultKind::Storage, reason(&thrown)))?;
-    Ok((file.name(), Uint8Array::new(&bytes).to_vec()))
 }
 
 fn entries() -> Result<Vec<Entry>, Fault> {

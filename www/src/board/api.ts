@@ -2,8 +2,8 @@
 import { follow, type ServerEvent } from './events';
 import { browserKey, signature, type Signer } from './key';
 import {
-  parseEntry, parseFlag, parseMember, parseMembership, parseOpened, parseReceipt, parseRoom,
-  type Entry, type Flag, type Member, type Membership, type Opened, type Receipt, type RoomState,
+  parseCheck, parseEntry, parseFlag, parseJudged, parseMember, parseMembership, parseOpened, parseReceipt, parseRoom,
+  type Check, type Entry, type Flag, type Judged, type Member, type Membership, type Opened, type Receipt, type RoomState,
 } from './answers';
 import { apiQuery, type Query } from './query';
 import { parsePage, parseRow, reader, ShapeError, type Row, type TablePage } from './rows';
@@ -136,6 +136,20 @@ export class BoardApi {
 
   async appeal(id: string, note: string): Promise<void> {
     await this.#send('POST', `/api/submissions/${id}/appeal`, { body: json({ note }), signed: true });
+  }
+
+  checks(id: string, token: string | null): Promise<Check[]> {
+    return this.#json((value) => reader(value, 'checks').list('checks', parseCheck), 'GET', `/api/submissions/${id}/checks`, { token });
+  }
+
+  /** Documents of a run for this browser's key to compute again; the same ones however often it is asked. */
+  draw(id: string, token: string | null): Promise<Check> {
+    return this.#json(parseCheck, 'POST', `/api/submissions/${id}/checks`, { signed: true, token });
+  }
+
+  /** Sends exactly this text as the answers of a check. */
+  answer(check: string, text: string, token: string | null): Promise<Judged> {
+    return this.#json(parseJudged, 'POST', `/api/checks/${check}`, { body: new TextEncoder().encode(text), signed: true, token });
   }
 
   audit(after: number): Promise<Entry[]> {

@@ -100,7 +100,7 @@ export function reader(value: unknown, what: string) {
   };
 }
 
-function trust(text: string): TrustLabel {
+export function trust(text: string): TrustLabel {
   // A label that a newer board may give is worth the least until this page knows it.
   return TRUST.find((label) => label === text) ?? 'self-reported';
 }
