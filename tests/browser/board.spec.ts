@@ -83,6 +83,9 @@ test('nothing is asked of the board before Post, and then exactly the bytes that
   await page.getByRole('dialog').getByRole('link', { name: 'Link to this run' }).click();
   await expect(page.getByRole('heading', { name: 'Shown first' })).toBeVisible();
   await expect(page.getByRole('row', { name: /jeoul_science/ })).toContainText('the model’s answers, recomputed');
+  const { module_sha256: module } = JSON.parse(shown).envelope.engine;
+  expect(module).toMatch(/^[0-9a-f]{64}$/);
+  await expect(page.getByText(module.slice(0, 8))).toBeVisible();
 });
 
 test('each privacy level sends what it says and no more', async ({ page }) => {
@@ -153,6 +156,40 @@ test('a name that a board refuses is named before anything is sent', async ({ pa
   await expect(dialog.getByRole('alert')).toContainText('changes the direction of writing');
   await expect(dialog.getByLabel('Name')).toHaveAttribute('aria-invalid', 'true');
   expect(requests).toEqual([]);
+});
+
+test('two others who compute the drawn documents again make a run reproduced, and another file is refused', async ({ page, browser }) => {
+  await page.goto(server.url);
+  await weigh(page);
+  await prepare(page, { name: 'To be checked' });
+  await page.getByRole('dialog').getByRole('button', { name: 'Post', exact: true }).click();
+  await page.getByRole('dialog').getByRole('link', { name: 'Link to this run' }).click();
+  await expect(page.getByText('others have to check it')).toBeVisible();
+  const run = page.url();
+
+  for (const label of ['consistent', 'reproduced']) {
+    const context = await browser.newContext({ locale: 'en-GB' });
+    const other = await context.newPage();
+    await other.goto(run);
+    await other.getByText('Check this run').click();
+    const file = other.getByLabel('Open this file, draw documents');
+    const foreign = Buffer.from(await readFile(TINY));
+    foreign[foreign.length - 1]! ^= 1;
+    await file.setInputFiles({ name: 'other.gguf', mimeType: '', buffer: foreign });
+    await expect(other.getByRole('alert')).toContainText('another file than the one that was weighed');
+    await other.getByText('Check this run').click();
+    await file.setInputFiles(TINY);
+    const shown = (await other.locator('#check-bytes').textContent()) ?? '';
+    expect(JSON.parse(shown)).toMatchObject({ lane: 'cpu', documents: [{ doc_id: 0 }, { doc_id: 1 }, { doc_id: 2 }] });
+    const sent = other.waitForRequest('**/api/checks/*');
+    await other.getByRole('button', { name: 'Send the answers' }).click();
+    expect((await sent).postData()).toBe(shown);
+    await expect(other.getByText('The board has compared your answers. agrees. 3 documents compared, 0 differ')).toBeVisible();
+    await expect(other.getByText(label, { exact: true }).first()).toBeVisible();
+    await context.close();
+  }
+  await page.reload();
+  await expect(page.locator('#checks ~ ul li')).toHaveCount(2);
 });
 
 test('a run is posted to a room, and its row appears in the presenter’s browser', async ({ page, browser }) => {

@@ -19,10 +19,23 @@ export interface Settings {
 
 export const SMOLLM2_BYTES = 98_362_432;
 
+/** The shortest wasm module: it holds nothing. */
+const NO_WASM = Buffer.from('\0asm\x01\0\0\0');
+
 /** The fake engine as one module. */
 export async function engineSource(settings: Settings): Promise<string> {
   const files = ['fake-tasks.js', 'fake-engine.js'].map((name) => readFile(new URL(name, import.meta.url), 'utf8'));
   return [`const SETTINGS = ${JSON.stringify(settings)};`, ...(await Promise.all(files))].join('\n');
+}
+
+/** Serves a module's JavaScript, with wasm that it does not use, in place of what was served before. */
+export async function serveModule(page: Page, name: 'cpu' | 'gpu', body: string): Promise<void> {
+  const files = `**/engine/${name}/**`;
+  await page.unroute(files);
+  await page.route(files, (route) => {
+    const isScript = route.request().url().endsWith('.js');
+    return route.fulfill(isScript ? { contentType: 'text/javascript', body } : { contentType: 'application/wasm', body: NO_WASM });
+  });
 }
 
 /** Serves the fake engine for every worker that starts from now on. */
@@ -30,8 +43,7 @@ export async function useEngine(page: Page, settings: Settings = {}): Promise<vo
   const body = await engineSource(settings);
   await page.unroute('**/engine/cpu-threads/**');
   await page.route('**/engine/cpu-threads/**', (route) => route.fulfill({ status: 404 }));
-  await page.unroute('**/engine/cpu/jeoul_web.js');
-  await page.route('**/engine/cpu/jeoul_web.js', (route) => route.fulfill({ contentType: 'text/javascript', body }));
+  await serveModule(page, 'cpu', body);
 }
 
 /** Opens a place of the page with the fake engine. */

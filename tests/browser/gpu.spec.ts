@@ -1,8 +1,6 @@
 // The GPU lane: offered when it can be used, trusted when it passed its test, left when it cannot.
 import type { Page } from '@playwright/test';
-import { engineSource, expect, open, SMOLLM2_BYTES, test, weigh, type Settings } from './fake';
-
-const MODULE = '**/engine/gpu/jeoul_web.js';
+import { engineSource, expect, open, serveModule, SMOLLM2_BYTES, test, weigh, type Settings } from './fake';
 
 /** A browser whose GPU does as it says; nothing computes on it here. */
 async function withGpu(page: Page): Promise<void> {
@@ -10,13 +8,12 @@ async function withGpu(page: Page): Promise<void> {
     const adapter = { features: new Set(['timestamp-query']), info: { vendor: 'test', architecture: 'adapter', isFallbackAdapter: false } };
     Object.defineProperty(navigator, 'gpu', { value: { requestAdapter: () => Promise.resolve(adapter) } });
   });
-  await page.route(MODULE, (route) => route.fulfill({ status: 404 }));
+  await page.route('**/engine/gpu/**', (route) => route.fulfill({ status: 404 }));
 }
 
 async function withModule(page: Page, settings: Settings = {}): Promise<void> {
   const body = await engineSource({ stored: SMOLLM2_BYTES, stepMs: 1, ...settings });
-  await page.unroute(MODULE);
-  await page.route(MODULE, (route) => route.fulfill({ contentType: 'text/javascript', body }));
+  await serveModule(page, 'gpu', body);
 }
 
 test('the GPU lane is offered as soon as its module is built', async ({ page }) => {

@@ -27,6 +27,7 @@ fn a_posted_run_is_in_the_table_with_what_the_server_recomputed() {
         assert_eq!(table["total"], 1);
         let row = &table["rows"][0];
         assert_eq!(row["id"], id.as_str());
+        assert_eq!(row["module_sha256"], "4d".repeat(32));
         let task = &row["tasks"][0];
         assert_eq!(
             (task["name"].as_str(), task["main"].as_str()),

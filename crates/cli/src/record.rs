@@ -9,7 +9,7 @@ use jeoul_eval::{RunOptions, Task, TaskRun};
 use jeoul_model::{Lane, gpu_vendor};
 use jeoul_record::Draft;
 use jeoul_record::draft::Checkpoint;
-use jeoul_record::envelope::{self, Adapter, LaneKind};
+use jeoul_record::envelope::{self, Adapter, Engine, LaneKind};
 
 use crate::checkpoint::open;
 use crate::failure::Failure;
@@ -23,9 +23,13 @@ pub(crate) fn save(
     max_length: u32,
     tasks: &[(&Task, &TaskRun, u64)],
 ) -> Result<(), Failure> {
-    let version = env!("CARGO_PKG_VERSION");
+    let engine = Engine {
+        // Programs are built by whoever runs them: their hash would tell machines apart, and nothing else.
+        module_sha256: None,
+        version: env!("CARGO_PKG_VERSION").into(),
+    };
     let (checkpoint, lane) = (checkpoint(model)?, envelope_lane(lane)?);
-    let draft = Draft::new(checkpoint, lane, options, max_length, version, tasks)?;
+    let draft = Draft::new(checkpoint, engine, lane, options, max_length, tasks)?;
     let bytes = draft.bytes()?;
     fs::write(path, bytes).with_context(|| format!("cannot write `{}`", path.display()))?;
     Ok(())

@@ -125,13 +125,13 @@ pub struct Post {
 }
 
 impl Draft {
-    /// A draft of some tasks, each with its run and the milliseconds it took; `max_length` in tokens, `version` Jeoul's.
+    /// A draft of some tasks, each with its run and the milliseconds it took; `max_length` in tokens.
     pub fn new(
         checkpoint: Checkpoint,
+        engine: Engine,
         lane: Lane,
         options: &RunOptions,
         max_length: u32,
-        version: &str,
         tasks: &[(&Task, &TaskRun, u64)],
     ) -> Result<Self, DraftError> {
         if tasks.is_empty() {
@@ -146,10 +146,7 @@ impl Draft {
         };
         Ok(Self {
             checkpoint,
-            engine: Engine {
-                module_sha256: None,
-                version: version.into(),
-            },
+            engine,
             lane,
             schema: DRAFT_SCHEMA.into(),
             settings: from_run::settings(options, limit, max_length),

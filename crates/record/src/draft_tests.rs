@@ -85,7 +85,11 @@ fn draft(run: &(Task, TaskRun)) -> Draft {
     };
     let options = RunOptions::default();
     let tasks = [(&run.0, &run.1, 12_345)];
-    Draft::new(checkpoint, lane, &options, 2048, "0.1.0", &tasks).unwrap()
+    let engine = Engine {
+        module_sha256: Some("ef".repeat(32)),
+        version: "0.1.0".into(),
+    };
+    Draft::new(checkpoint, engine, lane, &options, 2048, &tasks).unwrap()
 }
 
 fn post(level: PrivacyLevel, local_texts: bool) -> Post {

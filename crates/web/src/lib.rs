@@ -3,9 +3,11 @@
 //! Page and worker speak [`protocol`]. In the browser the module exports `serve`, which answers commands one at a time: `session`
 //! does them, `desk` reports and lets them be stopped, `download` brings checkpoints into the `store` (`part` by part, on `disk`
 //! or in memory), `source` reads them, `hub` brings documents. What needs no browser is built and tested natively too: the [`registry`], the [`answer`]s
-//! of servers, the [`shelf`] of tasks, the [`fault`]s, the [`posting`] of runs.
+//! of servers, the [`shelf`] of tasks, the [`fault`]s, the [`posting`] of runs
+//! and the [`checking`] of others'.
 
 pub mod answer;
+pub mod checking;
 pub mod fault;
 pub mod posting;
 pub mod protocol;

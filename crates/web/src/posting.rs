@@ -3,7 +3,7 @@
 use jeoul_eval::{RunOptions, Task, TaskRun};
 use jeoul_record::check::TaskSet;
 use jeoul_record::draft::{Checkpoint, sealed};
-use jeoul_record::envelope::{Lane, LaneKind};
+use jeoul_record::envelope::{Engine, Lane, LaneKind};
 use jeoul_record::signature::{author_id, payload};
 use jeoul_record::{Context, Draft, Post, check_envelope};
 
@@ -34,6 +34,8 @@ pub struct Posted<'a> {
     pub elapsed_ms: &'a [u64],
     /// Whether the GPU computed.
     pub is_gpu: bool,
+    /// Hash of the module that computed, if it is known.
+    pub module_sha256: Option<&'a str>,
 }
 
 /// The bytes to sign, or why a board would refuse them. `now` is in seconds since 1970 UTC, `nonce` random.
@@ -73,9 +75,12 @@ pub fn envelope(
             LaneKind::Cpu
         },
     };
-    let version = env!("CARGO_PKG_VERSION");
+    let engine = Engine {
+        module_sha256: run.module_sha256.map(String::from),
+        version: env!("CARGO_PKG_VERSION").into(),
+    };
     let length = card.context_length;
-    let draft = Draft::new(checkpoint, lane, run.options, length, version, &chosen)
+    let draft = Draft::new(checkpoint, engine, lane, run.options, length, &chosen)
         .map_err(|error| Fault::new(FaultKind::Task, error))?;
     let post = Post {
         author,

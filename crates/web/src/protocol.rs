@@ -8,6 +8,7 @@ use jeoul_eval::group::GroupScore;
 use jeoul_eval::metrics::Comparison;
 use jeoul_eval::results::{DocumentResult, GroupCard, TaskCard, TaskScore};
 use jeoul_record::envelope::{Adapter, ModelType};
+use jeoul_record::spot::Drawn;
 use jeoul_record::{PrivacyLevel, Refusal, TrustLabel};
 use serde::{Deserialize, Serialize};
 
@@ -108,6 +109,14 @@ pub enum Command {
         /// Its signature over `payload` in UTF-8: 128 hexadecimal digits.
         signature: String,
     },
+    /// Computes drawn documents of somebody's run again with the loaded checkpoint: answered by [`Event::Checked`] or
+    /// [`Event::Uncheckable`].
+    Check {
+        /// The run: a signed envelope, as a board stores it.
+        record: String,
+        /// The documents.
+        drawn: Vec<Drawn>,
+    },
     /// Compares two runs on the same documents: answered by [`Event::Compared`].
     Compare {
         /// Values of one metric under the first run, document by document.
@@ -126,6 +135,25 @@ pub enum Command {
     },
     /// Stops the running command within a second; it then ends with [`Event::Cancelled`].
     Cancel,
+}
+
+/// Why drawn documents cannot be computed again here.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(
+    feature = "typescript",
+    derive(ts_rs::TS),
+    ts(export_to = "generated.ts")
+)]
+#[serde(rename_all = "camelCase")]
+pub enum CheckLack {
+    /// Another checkpoint is loaded than the run's.
+    Checkpoint,
+    /// The run was computed by another version.
+    Version,
+    /// The run had settings that its record does not tell whole.
+    Settings,
+    /// A task, or its documents, are others here.
+    Task,
 }
 
 /// What a file of documents is for.
@@ -351,6 +379,18 @@ pub enum Event {
     Refused {
         /// Why.
         refusal: Refusal,
+    },
+    /// What a spot check found, as the bytes to send.
+    Checked {
+        /// The bytes, which are UTF-8: exactly these are sent.
+        text: String,
+    },
+    /// The drawn documents cannot be computed again here.
+    Uncheckable {
+        /// What is missing.
+        lack: CheckLack,
+        /// The hash of the file that is needed, or the typed error's own sentence.
+        detail: String,
     },
     /// How two runs differ.
     Compared {

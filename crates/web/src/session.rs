@@ -1,32 +1,30 @@
 //! What a worker holds between commands, and how it does each of them.
 
-use jeoul_checkpoint::{ByteSource, Checkpoint, identity};
-use jeoul_dataset::hub::{self, HUB, Split};
-use jeoul_dataset::{read, sha256};
+mod check;
+mod documents;
+mod load;
+
+use jeoul_checkpoint::identity;
 use jeoul_eval::group::{Group, group_scores};
 use jeoul_eval::metrics::compare::{compare, minimum_detectable_difference};
 use jeoul_eval::model::LanguageModel;
-use jeoul_eval::origin::{OriginFile, OriginKind};
 use jeoul_eval::plan::plan;
 use jeoul_eval::report::RunInfo;
 use jeoul_eval::results::{DocumentResult, TaskScore};
 use jeoul_eval::{RunError, RunOptions, Runs, Task, TaskRun, report, run_task, table};
-use jeoul_model::{Lane, LocalModel, Speeds, threads};
-use js_sys::Uint8Array;
-use wasm_bindgen_futures::JsFuture;
+use jeoul_model::{Lane, LocalModel, Speeds};
 use web_sys::File;
 
-use crate::desk::{desk, now_ms, pace};
+use crate::desk::{desk, now_ms};
 use crate::download;
 use crate::fault::{Stop, model_stop, run_stop};
-use crate::hub::Browser;
 use crate::posting::{self, Identity, Posted};
 use crate::protocol::{
-    CheckpointCard, Command, DocumentsRole, Event, ExportFile, Fault, FaultKind, LaneCard,
-    LaneName, Posting, RunSettings, TaskRequest, ThreadLack,
+    CheckpointCard, Command, Event, ExportFile, Fault, FaultKind, Posting, RunSettings,
+    TaskRequest, ThreadLack,
 };
 use crate::registry::{self, Entry};
-use crate::shelf::{Chosen, Own, Shelf};
+use crate::shelf::{Chosen, Shelf};
 use crate::source::{BlobSource, reason};
 use crate::store::{State, Store};
 
@@ -46,6 +44,8 @@ pub(crate) struct Session {
     last: Option<LastRun>,
     /// Why there is one thread only.
     thread_lack: Option<ThreadLack>,
+    /// Hash of the module, if it is known.
+    module_sha256: Option<String>,
     #[cfg(feature = "gpu")]
     proof: Option<jeoul_model::self_test::SelfTest>,
 }
@@ -66,9 +66,10 @@ struct LastRun {
 
 impl Session {
     /// Nothing is loaded.
-    pub(crate) fn new(thread_lack: Option<ThreadLack>) -> Self {
+    pub(crate) fn new(thread_lack: Option<ThreadLack>, module_sha256: Option<String>) -> Self {
         Self {
             thread_lack,
+            module_sha256,
             ..Self::default()
         }
     }
@@ -106,6 +107,7 @@ impl Session {
                 public_key,
                 signature,
             } => Ok(self.seal(&payload, public_key, signature)),
+            Command::Check { record, drawn } => self.check(&record, &drawn).await,
             Command::Compare { first, second } => match compare(&first, &second) {
                 Ok(comparison) => Ok(Event::Compared { comparison }),
                 Err(error) => Err(protocol(&error.to_string()).into()),
@@ -153,52 +155,6 @@ impl Session {
             models,
             tasks: shelf.task_cards()?,
             groups: shelf.group_cards()?,
-        })
-    }
-
-    async fn load(
-        &mut self,
-        model: Option<String>,
-        lane: LaneName,
-        file: Option<File>,
-    ) -> Result<Event, Stop> {
-        // What is loaded now makes room.
-        self.model = None;
-        let mut sha256 = None;
-        let source: Box<dyn ByteSource> = match (model, &file) {
-            (Some(model), None) => {
-                let entry = entry(&model)?;
-                sha256 = Some(entry.sha256.clone());
-                self.store().await.source(&entry).await?
-            }
-            (None, Some(file)) => Box::new(blob(file)?),
-            _ => return Err(protocol("load takes either a model or a file").into()),
-        };
-        let checkpoint = Checkpoint::open(source)?;
-        let card = card(&checkpoint);
-        let identity = Identity {
-            sha256,
-            tokenizer_sha256: identity::tokenizer_sha256(checkpoint.gguf()),
-            chat_template_sha256: checkpoint.chat_template().map(identity::text_sha256),
-        };
-        let lane = match lane {
-            LaneName::Cpu => {
-                make_room(&checkpoint)?;
-                Lane::Cpu
-            }
-            LaneName::Gpu => Lane::Gpu,
-        };
-        let lane_card = self.verify(lane).await?;
-        let model = LocalModel::load(checkpoint, lane, pace())
-            .await
-            .map_err(|error| model_stop(error, lane))?;
-        self.model = Some(model);
-        self.card = Some(card.clone());
-        self.identity = Some(identity);
-        self.file = file;
-        Ok(Event::Loaded {
-            checkpoint: card,
-            lane: lane_card,
         })
     }
 
@@ -354,6 +310,7 @@ impl Session {
             tasks: &last.tasks,
             elapsed_ms: &last.elapsed_ms,
             is_gpu: last.lane == Lane::Gpu,
+            module_sha256: self.module_sha256.as_deref(),
         };
         let mut nonce = [0; 16];
         getrandom::fill(&mut nonce).map_err(|error| Fault::new(FaultKind::Engine, error))?;
@@ -365,90 +322,6 @@ impl Session {
         let tasks = self.last.as_ref().map_or(&[][..], |last| &last.tasks);
         let now = (js_sys::Date::now() / 1000.0) as i64;
         posting::seal(payload, public_key, signature, tasks, now)
-    }
-
-    async fn add_task(&mut self, file: Option<File>) -> Result<Event, Stop> {
-        let (name, bytes) = contents(file).await?;
-        let text = String::from_utf8(bytes).map_err(|_| {
-            Fault::new(
-                FaultKind::Task,
-                format!("`{name}` is not UTF-8; a task file is"),
-            )
-        })?;
-        let task = self.shelf()?.add(&name, &text)?;
-        self.changed(task)
-    }
-
-    async fn use_file(
-        &mut self,
-        task: String,
-        role: DocumentsRole,
-        file: Option<File>,
-    ) -> Result<Event, Stop> {
-        let (name, bytes) = contents(file).await?;
-        let origin = OriginFile {
-            name: name.clone(),
-            sha256: sha256(&bytes),
-            commit: None,
-        };
-        let documents = read(&name, bytes)?;
-        let shelf = self.shelf()?;
-        let mut own = match (shelf.own(&task), role) {
-            (own, _) if own.origin.kind == OriginKind::Local => own,
-            (_, DocumentsRole::Documents) => Own::default(),
-            (_, DocumentsRole::Examples) => {
-                return Err(
-                    protocol("examples of one's own go with documents of one's own").into(),
-                );
-            }
-        };
-        own.origin.kind = OriginKind::Local;
-        // The documents' file comes first, the examples' after it.
-        let files = &mut own.origin.files;
-        match role {
-            DocumentsRole::Documents => {
-                own.documents = Some(documents);
-                files.splice(..files.len().min(1), [origin]);
-            }
-            DocumentsRole::Examples => {
-                own.examples = Some(documents);
-                files.truncate(1);
-                files.push(origin);
-            }
-        }
-        shelf.set_own(&task, Some(own))?;
-        self.changed(task)
-    }
-
-    async fn use_hub(&mut self, task: String, examples: bool) -> Result<Event, Stop> {
-        let config = self.shelf()?.config(&task)?;
-        let missing = |what| protocol(&format!("task `{task}` names no {what}"));
-        let dataset = config.dataset_path().ok_or_else(|| missing("dataset"))?;
-        let own_split = config.documents_split().ok_or_else(|| missing("split"))?;
-        let split = |name: &str| Split {
-            dataset: dataset.into(),
-            configuration: config.dataset_name().map(String::from),
-            split: name.into(),
-        };
-        let mut browser = Browser::new().await;
-        let (documents, mut files) = hub::documents(&mut browser, HUB, &split(own_split)).await?;
-        desk().check()?;
-        let examples = match config.examples_split().filter(|other| *other != own_split) {
-            Some(other) if examples => {
-                let (examples, more) = hub::documents(&mut browser, HUB, &split(other)).await?;
-                files.extend(more);
-                Some(examples)
-            }
-            _ => None,
-        };
-        desk().check()?;
-        let own = Own {
-            documents: Some(documents),
-            examples,
-            origin: hub::origin(files),
-        };
-        self.shelf()?.set_own(&task, Some(own))?;
-        self.changed(task)
     }
 
     fn shelf(&mut self) -> Result<&mut Shelf, Stop> {
@@ -471,53 +344,6 @@ impl Session {
             groups: shelf.group_cards()?,
         })
     }
-
-    /// Describes a lane, and has a GPU prove itself first.
-    #[cfg(feature = "gpu")]
-    async fn verify(&mut self, lane: Lane) -> Result<LaneCard, Stop> {
-        if lane != Lane::Gpu {
-            return Ok(self.cpu());
-        }
-        let proof = match self.proof.take() {
-            Some(proof) => proof,
-            None => jeoul_model::self_test::run()
-                .await
-                .map_err(|error| model_stop(error, lane))?,
-        };
-        let proof = self.proof.insert(proof);
-        if !proof.passed() {
-            let detail = format!(
-                "`{}` agrees with the CPU at {:.1} % of positions and differs by up to {} nats",
-                proof.adapter,
-                proof.agreement * 100.0,
-                proof.difference_max
-            );
-            return Err(Fault::new(FaultKind::GpuWrong, detail).into());
-        }
-        Ok(LaneCard {
-            lane: LaneName::Gpu,
-            adapter: Some(proof.adapter.clone()),
-            agreement: Some(proof.agreement),
-            threads: 1,
-            thread_lack: None,
-        })
-    }
-
-    /// Describes a lane. Loading says that there is no other than the CPU's.
-    #[cfg(not(feature = "gpu"))]
-    async fn verify(&mut self, _lane: Lane) -> Result<LaneCard, Stop> {
-        Ok(self.cpu())
-    }
-
-    fn cpu(&self) -> LaneCard {
-        LaneCard {
-            lane: LaneName::Cpu,
-            adapter: None,
-            agreement: None,
-            threads: u32::try_from(threads::count()).unwrap_or(u32::MAX),
-            thread_lack: self.thread_lack,
-        }
-    }
 }
 
 /// A file of the person's own as a source of bytes.
@@ -538,14 +364,6 @@ async fn file_sha256(source: &BlobSource) -> Result<String, Stop> {
     Ok(hash.finish())
 }
 
-/// Name and bytes of the envelope's file.
-async fn contents(file: Option<File>) -> Result<(String, Vec<u8>), Fault> {
-    let file = file.ok_or_else(|| protocol("this command takes a file"))?;
-    let bytes = JsFuture::from(file.array_buffer()).await;
-    let bytes = bytes.map_err(|thrown| Fault::new(FaultKind::Storage, reason(&thrown)))?;
-    Ok((file.name(), Uint8Array::new(&bytes).to_vec()))
-}
-
 fn entries() -> Result<Vec<Entry>, Fault> {
     registry::entries()
         .map_err(|error| Fault::new(FaultKind::Engine, format!("models/registry.json: {error}")))
@@ -562,21 +380,6 @@ fn protocol(detail: &str) -> Fault {
 
 fn not_loaded() -> Fault {
     protocol("no checkpoint is loaded")
-}
-
-fn card<S: ByteSource>(checkpoint: &Checkpoint<S>) -> CheckpointCard {
-    let config = checkpoint.config();
-    let count = |value: usize| u32::try_from(value).unwrap_or(u32::MAX);
-    CheckpointCard {
-        name: checkpoint.name().to_owned(),
-        architecture: config.architecture.clone(),
-        quantization: checkpoint.quantization().to_owned(),
-        parameters: checkpoint.parameters() as f64,
-        size: checkpoint.size_bytes() as f64,
-        context_length: count(config.context_length),
-        layers: count(config.layers),
-        chat: checkpoint.chat_template().is_some(),
-    }
 }
 
 /// What the result files say of a run beyond its scores.
@@ -600,22 +403,4 @@ fn run_info(
         elapsed_s: 0.0,
         version: env!("CARGO_PKG_VERSION").into(),
     }
-}
-
-/// Asks for the memory of the weights at once: an allocation that fails later would end the worker without a word.
-fn make_room<S: ByteSource>(checkpoint: &Checkpoint<S>) -> Result<(), Fault> {
-    let size = checkpoint.size_bytes();
-    let mut room: Vec<u8> = Vec::new();
-    let result = usize::try_from(size)
-        .map_err(|_| ())
-        .and_then(|size| room.try_reserve_exact(size).map_err(|_| ()));
-    // Seen from outside, or the compiler would leave both the request and its failure out.
-    std::hint::black_box(&room);
-    result.map_err(|()| {
-        let detail = format!(
-            "{}: {size} bytes of weights are more than this tab can hold",
-            checkpoint.file_name()
-        );
-        Fault::new(FaultKind::Memory, detail)
-    })
 }

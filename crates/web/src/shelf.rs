@@ -9,6 +9,7 @@ use jeoul_eval::{
     Catalog, Documents, RunOptions, SelectError, Selection, Source, Task, TaskConfig, TaskError,
     bundled,
 };
+use jeoul_record::TaskSet;
 
 use crate::protocol::{RunSettings, TaskRequest};
 
@@ -151,6 +152,13 @@ impl Shelf {
         Ok(chosen)
     }
 
+    /// The tasks with these names as they are now and as they are bundled; what is not there is left out.
+    pub fn known<'a>(&self, names: impl Iterator<Item = &'a str>) -> TaskSet {
+        let configs = names.filter_map(|name| self.catalog.task(name).ok());
+        let read = |config: TaskConfig| [self.read(config.clone()), bundled::task(config)];
+        configs.flat_map(read).flatten().collect()
+    }
+
     fn task(&mut self, config: TaskConfig) -> Result<&Task, TaskError> {
         let name = config.name().to_string();
         if !self.tasks.contains_key(&name) {
@@ -180,6 +188,7 @@ mod tests {
     use super::*;
     use jeoul_eval::json_lines;
     use jeoul_eval::origin::OriginKind;
+    use jeoul_record::KnownTasks;
 
     fn request(task: &str) -> TaskRequest {
         TaskRequest {
@@ -243,6 +252,23 @@ mod tests {
         assert!(!listed(&mut shelf));
         shelf.set_own("mine", Some(local(MINE))).unwrap();
         assert!(listed(&mut shelf));
+    }
+
+    #[test]
+    fn a_task_is_known_with_documents_of_ones_own_and_with_its_samples() {
+        let mut shelf = Shelf::new().unwrap();
+        let (task, names) = ("jeoul_science", ["jeoul_science", "no_task"]);
+        let hash = |shelf: &mut Shelf| {
+            let config = shelf.config(task).unwrap();
+            shelf.task(config).unwrap().content_hash()
+        };
+        let samples = hash(&mut shelf);
+        shelf.set_own(task, Some(local(MINE))).unwrap();
+        let mine = hash(&mut shelf);
+        let known = shelf.known(names.into_iter());
+        assert!(known.task(task, &samples).is_some());
+        assert!(known.task(task, &mine).is_some() && mine != samples);
+        assert!(known.task(task, &"0".repeat(64)).is_none());
     }
 
     #[test]

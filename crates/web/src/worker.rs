@@ -34,12 +34,13 @@ pub fn start() {
     let _ = console_log::init_with_level(log::Level::Warn);
 }
 
-/// Answers messages from now on. `lack` is a `ThreadLack`, or nothing.
+/// Answers messages from now on. `lack` is a `ThreadLack`, or nothing; `module_sha256` is the hash of this module's bytes, in
+/// hexadecimal, where whoever instantiated it could hash them.
 #[wasm_bindgen]
-pub fn serve(lack: JsValue) {
+pub fn serve(lack: JsValue, module_sha256: Option<String>) {
     // What is no reason is none.
     let lack = serde_wasm_bindgen::from_value(lack).unwrap_or_default();
-    let session = Rc::new(Cell::new(Some(Session::new(lack))));
+    let session = Rc::new(Cell::new(Some(Session::new(lack, module_sha256))));
     let receive = Closure::<dyn FnMut(MessageEvent)>::new(move |message: MessageEvent| {
         receive(&message.data(), &session)
     });

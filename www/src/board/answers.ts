@@ -1,5 +1,6 @@
-// What a board answers beside rows: receipts, rooms, flags, the log.
-import { reader, TRUST, type TrustLabel } from './rows';
+// What a board answers beside rows: receipts, rooms, flags, spot checks, the log.
+import type { Drawn } from '../engine/generated';
+import { reader, trust as parseTrust, type TrustLabel } from './rows';
 
 export interface Receipt {
   id: string;
@@ -75,6 +76,29 @@ export interface Waiting {
   appeal: string | null;
 }
 
+/** What a comparison says: `undecided` where too few documents could be compared. */
+export type Verdict = 'agrees' | 'disagrees' | 'undecided';
+
+/** A spot check; what was drawn is for who checks, and for others once it is done. */
+export interface Check {
+  check: string;
+  author: string;
+  drawn_ms: number;
+  documents: Drawn[];
+  /** Null while its answers have not come. */
+  verdict: Verdict | null;
+  compared: number;
+  differing: number;
+}
+
+/** What a board says of a check's answers. */
+export interface Judged {
+  verdict: Verdict;
+  compared: number;
+  differing: number;
+  trust: TrustLabel;
+}
+
 /** An entry of the public log. */
 export interface Entry {
   number: number;
@@ -87,8 +111,7 @@ export interface Entry {
 
 export function parseReceipt(value: unknown): Receipt {
   const { text, number } = reader(value, 'receipt');
-  const trust = TRUST.find((label) => label === text('trust')) ?? 'self-reported';
-  return { id: text('id'), board: text('board'), stored_ms: number('stored_ms'), trust };
+  return { id: text('id'), board: text('board'), stored_ms: number('stored_ms'), trust: parseTrust(text('trust')) };
 }
 
 export function parseOpened(value: unknown): Opened {
@@ -135,6 +158,31 @@ export function parseWaiting(value: unknown): Waiting {
     id: text('id'), board: text('board'), author: text('author'), model_name: text('model_name'), model_hash: text('model_hash'),
     hidden: number('hidden'), flags: number('flags'), appeal: textOrNull('appeal'),
   };
+}
+
+function parseDrawn(value: unknown): Drawn {
+  const { number } = reader(value, 'document');
+  return { task: number('task'), doc_id: number('doc_id') };
+}
+
+function parseComparison(value: unknown): Omit<Judged, 'trust'> {
+  const { text, number, list } = reader(value, 'comparison');
+  const verdicts = ['agrees', 'disagrees', 'undecided'] as const;
+  // A verdict that a newer board may give decides nothing for this page.
+  const verdict = verdicts.find((each) => each === text('verdict')) ?? 'undecided';
+  return { verdict, compared: number('compared'), differing: list('differing', parseDrawn).length };
+}
+
+export function parseCheck(value: unknown): Check {
+  const { text, number, list, value: raw } = reader(value, 'check');
+  const result = raw('comparison') === undefined ? { verdict: null, compared: 0, differing: 0 } : parseComparison(raw('comparison'));
+  const documents = raw('documents') === undefined ? [] : list('documents', parseDrawn);
+  return { check: text('check'), author: text('author'), drawn_ms: number('drawn_ms'), documents, ...result };
+}
+
+export function parseJudged(value: unknown): Judged {
+  const { text, value: raw } = reader(value, 'judged');
+  return { ...parseComparison(raw('comparison')), trust: parseTrust(text('trust')) };
 }
 
 export function parseEntry(value: unknown): Entry {

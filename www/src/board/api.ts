@@ -3,8 +3,8 @@
 import { follow, type ServerEvent } from './events';
 import { browserKey, signature, type Signer } from './key';
 import {
-  parseEntry, parseFlag, parseMember, parseMembership, parseOpened, parseReceipt, parseRoom, parseWaiting,
-  type Entry, type Flag, type Member, type Membership, type Opened, type Receipt, type RoomState, type Waiting,
+  parseCheck, parseEntry, parseFlag, parseJudged, parseMember, parseMembership, parseOpened, parseReceipt, parseRoom, parseWaiting,
+  type Check, type Entry, type Flag, type Judged, type Member, type Membership, type Opened, type Receipt, type RoomState, type Waiting,
 } from './answers';
 import { apiQuery, type Query } from './query';
 import { parsePage, parseRow, reader, ShapeError, type Row, type TablePage } from './rows';
@@ -171,6 +171,20 @@ export class BoardApi {
   /** Decides about all runs of a key, a room or a file; gives how many changed. */
   decideAll(bulk: { action: 'hide' | 'delete'; by: 'key' | 'room' | 'model'; value: string; reason: string }): Promise<number> {
     return this.#json((value) => reader(value, 'done').number('runs'), 'POST', '/api/moderation/bulk', { body: json(bulk) });
+  }
+
+  checks(id: string, token: string | null): Promise<Check[]> {
+    return this.#json((value) => reader(value, 'checks').list('checks', parseCheck), 'GET', `/api/submissions/${id}/checks`, { token });
+  }
+
+  /** Documents of a run for this browser's key to compute again; the same ones however often it is asked. */
+  draw(id: string, token: string | null): Promise<Check> {
+    return this.#json(parseCheck, 'POST', `/api/submissions/${id}/checks`, { signed: true, token });
+  }
+
+  /** Sends exactly this text as the answers of a check. */
+  answer(check: string, text: string, token: string | null): Promise<Judged> {
+    return this.#json(parseJudged, 'POST', `/api/checks/${check}`, { body: new TextEncoder().encode(text), signed: true, token });
   }
 
   audit(after: number): Promise<Entry[]> {

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { hex, requestText, signature } from './key';
+import { requestText, signature } from './key';
 
 describe('signing', () => {
   it('covers method, path, time and body, as the board reads it', async () => {
@@ -9,6 +9,5 @@ describe('signing', () => {
     );
     const key = { publicKey: 'ab', author: 'c', sign: async (bytes: Uint8Array) => `${bytes.length}` };
     expect(await signature(key, 'GET', '/', 5, new Uint8Array())).toBe('ab 5 89');
-    expect(hex(new Uint8Array([0, 255]))).toBe('00ff');
   });
 });

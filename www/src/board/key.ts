@@ -1,5 +1,6 @@
 // The key that signs what this browser posts: Ed25519, made by WebCrypto, kept in IndexedDB. Its secret half does not come out,
 // not even to this page. Whoever clears the browser's data loses it, and with it the right to delete what it signed.
+import { hex, sha256 } from '../lib/hash';
 
 const DATABASE = 'jeoul';
 const STORE = 'keys';
@@ -22,14 +23,6 @@ export class KeyError extends Error {
   constructor(readonly lack: KeyLack) {
     super(lack);
   }
-}
-
-export function hex(bytes: ArrayBuffer | Uint8Array): string {
-  return Array.from(new Uint8Array(bytes), (byte) => byte.toString(16).padStart(2, '0')).join('');
-}
-
-export async function sha256(bytes: Uint8Array<ArrayBuffer>): Promise<string> {
-  return hex(await crypto.subtle.digest('SHA-256', bytes));
 }
 
 function done<T>(request: IDBRequest<T>): Promise<T> {
@@ -67,10 +60,9 @@ async function stored(): Promise<CryptoKeyPair | null> {
 
 async function signer({ publicKey, privateKey }: CryptoKeyPair): Promise<Signer> {
   const raw = new Uint8Array(await crypto.subtle.exportKey('raw', publicKey));
-  const digest = await crypto.subtle.digest('SHA-256', raw);
   return {
     publicKey: hex(raw),
-    author: hex(digest.slice(0, 16)),
+    author: (await sha256(raw)).slice(0, 32),
     sign: async (bytes) => hex(await crypto.subtle.sign('Ed25519', privateKey, bytes)),
   };
 }

@@ -57,6 +57,8 @@ export interface Row {
   lane: string;
   adapter: string | null;
   engine: string;
+  /** Hash of the module or program that computed, as its author says. */
+  module_sha256: string | null;
   /** Mean of the tasks' main metrics, 0 to 1. */
   average: number | null;
   tasks: RowTask[];
@@ -100,7 +102,7 @@ export function reader(value: unknown, what: string) {
   };
 }
 
-function trust(text: string): TrustLabel {
+export function trust(text: string): TrustLabel {
   // A label that a newer board may give is worth the least until this page knows it.
   return TRUST.find((label) => label === text) ?? 'self-reported';
 }
@@ -134,7 +136,7 @@ export function parseRow(value: unknown): Row {
   const { text, number, truth, textOrNull, numberOrNull, list, value: raw } = reader(value, 'row');
   return {
     id: text('id'), board: text('board'), author: text('author'), stored_ms: number('stored_ms'), model: parseModel(raw('model')),
-    lane: text('lane'), adapter: textOrNull('adapter'), engine: text('engine'), average: numberOrNull('average'),
+    lane: text('lane'), adapter: textOrNull('adapter'), engine: text('engine'), module_sha256: textOrNull('module_sha256'), average: numberOrNull('average'),
     tasks: list('tasks', parseTask), trust: trust(text('trust')), disputed: truth('disputed'), flags: number('flags'), hidden: truth('hidden'),
   };
 }

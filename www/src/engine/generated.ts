@@ -35,6 +35,11 @@ is_greedy: boolean, } | { "type": "texts",
 texts: Array<string>, };
 
 /**
+ * Why drawn documents cannot be computed again here.
+ */
+export type CheckLack = "checkpoint" | "version" | "settings" | "task";
+
+/**
  * A loaded checkpoint.
  */
 export type CheckpointCard = { 
@@ -142,7 +147,15 @@ public_key: string,
 /**
  * Its signature over `payload` in UTF-8: 128 hexadecimal digits.
  */
-signature: string, } | { "type": "compare", 
+signature: string, } | { "type": "check", 
+/**
+ * The run: a signed envelope, as a board stores it.
+ */
+record: string, 
+/**
+ * The documents.
+ */
+drawn: Array<Drawn>, } | { "type": "compare", 
 /**
  * Values of one metric under the first run, document by document.
  */
@@ -282,6 +295,19 @@ tokens_asked: number, };
 export type DocumentsRole = "documents" | "examples";
 
 /**
+ * A document of a submission.
+ */
+export type Drawn = { 
+/**
+ * Index into [`crate::Envelope::tasks`].
+ */
+task: number, 
+/**
+ * [`crate::envelope::DocumentOutcome::doc_id`].
+ */
+doc_id: number, };
+
+/**
  * What the worker says.
  */
 export type Event = { "type": "ready", 
@@ -413,7 +439,19 @@ label: TrustLabel, } | { "type": "refused",
 /**
  * Why.
  */
-refusal: Refusal, } | { "type": "compared", 
+refusal: Refusal, } | { "type": "checked", 
+/**
+ * The bytes, which are UTF-8: exactly these are sent.
+ */
+text: string, } | { "type": "uncheckable", 
+/**
+ * What is missing.
+ */
+lack: CheckLack, 
+/**
+ * The hash of the file that is needed, or the typed error's own sentence.
+ */
+detail: string, } | { "type": "compared", 
 /**
  * The comparison.
  */

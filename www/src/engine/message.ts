@@ -23,6 +23,8 @@ const LAST: Record<Event['type'], boolean> = {
   envelope: true,
   sealed: true,
   refused: true,
+  checked: true,
+  uncheckable: true,
   compared: true,
   measured: true,
   cancelled: true,

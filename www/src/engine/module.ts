@@ -1,12 +1,13 @@
 // The engine modules, as the server has them and as wasm-bindgen makes them.
+import { sha256 } from '../lib/hash';
 import type { ThreadLack } from './generated';
 
 /** An engine module. */
 export interface EngineModule {
-  /** Instantiates the wasm module beside it, or the one that is given; with the memory of another instance, beside that. */
-  default(from?: { module_or_path: WebAssembly.Module; memory?: WebAssembly.Memory }): Promise<{ memory: WebAssembly.Memory }>;
-  /** Takes over `onmessage`. */
-  serve(lack: ThreadLack | null): void;
+  /** Instantiates the wasm module that is given; with the memory of another instance, beside that. */
+  default(from: { module_or_path: WebAssembly.Module; memory?: WebAssembly.Memory }): Promise<{ memory: WebAssembly.Memory }>;
+  /** Takes over `onmessage`. `moduleSha256` is the hash of the module's bytes, for the runs that are posted. */
+  serve(lack: ThreadLack | null, moduleSha256: string | undefined): void;
   /** Threads that compute. */
   threads(): number;
 }
@@ -24,9 +25,25 @@ export function moduleScript(name: string): string {
   return `/engine/${name}/jeoul_web.js`;
 }
 
-/** Where its wasm is. */
-export function moduleWasm(name: string): string {
-  return `/engine/${name}/jeoul_web_bg.wasm`;
+/** A wasm module, and the hash of its bytes where the browser lets this page hash. */
+export interface Compiled {
+  module: WebAssembly.Module;
+  sha256: string | undefined;
+}
+
+/** An engine that can serve, and the hash of its module. */
+export interface Started {
+  engine: EngineModule;
+  sha256: string | undefined;
+}
+
+/** Fetches and compiles a module's wasm. The hash is of the very bytes that are compiled. */
+export async function compile(name: string): Promise<Compiled> {
+  const answer = await fetch(`/engine/${name}/jeoul_web_bg.wasm`);
+  const copy = answer.clone();
+  const hash = async () => (self.isSecureContext ? sha256(await copy.arrayBuffer()) : undefined);
+  const [module, digest] = await Promise.all([WebAssembly.compileStreaming(answer), hash()]);
+  return { module, sha256: digest };
 }
 
 /** Whether the server has a module. */

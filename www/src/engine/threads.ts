@@ -1,7 +1,7 @@
 // The engine with several threads: whether this page may have them, and their start. Runs in the worker.
 import type { ThreadLack } from './generated';
 import script from './helper.ts?worker&url';
-import { moduleExists, moduleScript, moduleWasm, type ThreadedModule } from './module';
+import { compile, moduleExists, moduleScript, type Started, type ThreadedModule } from './module';
 
 export const THREADED = 'cpu-threads';
 /** Most threads; more wait for the memory, and for each other. */
@@ -24,7 +24,7 @@ export function planThreads(isIsolated: boolean, cores: number): number | Thread
 }
 
 /** Starts the module with all its threads; gives the reason if there can be only one. */
-export async function startThreads(): Promise<ThreadedModule | ThreadLack> {
+export async function startThreads(): Promise<Started | ThreadLack> {
   const threads = planThreads(self.crossOriginIsolated, navigator.hardwareConcurrency);
   if (typeof threads === 'string') return threads;
   if (!(await moduleExists(THREADED))) return 'noModule';
@@ -38,9 +38,9 @@ export async function startThreads(): Promise<ThreadedModule | ThreadLack> {
   }
 }
 
-async function start(threads: number, helpers: Worker[]): Promise<ThreadedModule> {
+async function start(threads: number, helpers: Worker[]): Promise<Started> {
   const engine: ThreadedModule = await import(/* @vite-ignore */ moduleScript(THREADED));
-  const module = await WebAssembly.compileStreaming(fetch(moduleWasm(THREADED)));
+  const { module, sha256 } = await compile(THREADED);
   const { memory } = await engine.default({ module_or_path: module });
   let broken: string | null = null;
   while (helpers.length + 1 < threads) {
@@ -57,5 +57,5 @@ async function start(threads: number, helpers: Worker[]): Promise<ThreadedModule
     if (performance.now() > deadline) throw new Error(`${engine.threads()} of ${threads} threads in ${START_MS} ms`);
     await new Promise((wake) => setTimeout(wake, LOOK_MS));
   }
-  return engine;
+  return { engine, sha256 };
 }

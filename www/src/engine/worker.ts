@@ -1,6 +1,6 @@
 // The worker: starts an engine module for the lane that its name says, and lets it answer (`crates/web`).
 import type { ThreadLack } from './generated';
-import { moduleScript, type EngineModule } from './module';
+import { compile, moduleScript, type EngineModule, type Started } from './module';
 import { startThreads } from './threads';
 
 function report(reason: unknown): void {
@@ -8,14 +8,15 @@ function report(reason: unknown): void {
   self.postMessage({ id: null, event: { type: 'failed', fault: { kind: 'engine', detail } } });
 }
 
-async function startSingle(name: string): Promise<EngineModule> {
+async function startSingle(name: string): Promise<Started> {
   const engine: EngineModule = await import(/* @vite-ignore */ moduleScript(name));
-  await engine.default();
-  return engine;
+  const { module, sha256 } = await compile(name);
+  await engine.default({ module_or_path: module });
+  return { engine, sha256 };
 }
 
 /** The CPU lane, with threads if it can have them. */
-async function startCpu(): Promise<[EngineModule, ThreadLack | null]> {
+async function startCpu(): Promise<[Started, ThreadLack | null]> {
   const threads = await startThreads();
   return typeof threads === 'string' ? [await startSingle('cpu'), threads] : [threads, null];
 }
@@ -24,8 +25,8 @@ async function startCpu(): Promise<[EngineModule, ThreadLack | null]> {
 self.addEventListener('unhandledrejection', (event) => report(event.reason));
 
 try {
-  const [engine, lack] = self.name === 'gpu' ? [await startSingle('gpu'), null] : await startCpu();
-  engine.serve(lack);
+  const [{ engine, sha256 }, lack] = self.name === 'gpu' ? [await startSingle('gpu'), null] : await startCpu();
+  engine.serve(lack, sha256);
   self.postMessage({ ready: true });
 } catch (reason) {
   report(reason);

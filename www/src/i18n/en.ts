@@ -176,6 +176,7 @@ export const en = {
       fetching: 'Downloading the model',
       loading: 'Loading the model',
       planning: 'Counting tokens',
+      checking: 'Computing the drawn documents',
       running: 'Weighing',
       stopping: 'Stopping',
     },

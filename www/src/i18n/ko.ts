@@ -163,6 +163,7 @@ export const ko: Texts = {
       fetching: '모델을 내려받는 중',
       loading: '모델을 불러오는 중',
       planning: '토큰을 세는 중',
+      checking: '뽑힌 문항을 다시 계산하는 중',
       running: '측정하는 중',
       stopping: '멈추는 중',
     },

@@ -1,7 +1,8 @@
 // What the page knows and does: one engine, one thing at a time. Components read its fields and call its methods.
 import type { Engine } from '../engine/client';
 import type {
-  CheckpointCard, Command, Comparison, DocumentsRole, Event, ExportFile, Fault, GroupCard, LaneCard, ModelCard, RunSettings, TaskCard, TaskRequest,
+  CheckpointCard, Command, Comparison, DocumentsRole, Drawn, Event, ExportFile, Fault, GroupCard, LaneCard, LaneName, ModelCard, RunSettings, TaskCard,
+  TaskRequest,
 } from '../engine/generated';
 import { watchGpu, type GpuOffer } from '../engine/gpu';
 import { planLane, type GpuProof, type LaneChoice } from '../engine/lane';
@@ -15,7 +16,7 @@ import { fileKind } from './files';
 import { gpuProof, measuredSpeed, rememberProof, rememberSpeed } from './speed';
 
 /** What the engine is busy with; `idle` also when it could not start. */
-export type Phase = 'starting' | 'idle' | 'reading' | 'fetching' | 'forgetting' | 'loading' | 'planning' | 'running' | 'stopping';
+export type Phase = 'starting' | 'idle' | 'reading' | 'fetching' | 'forgetting' | 'loading' | 'planning' | 'running' | 'checking' | 'stopping';
 
 /** What is to be weighed: a checkpoint of the registry, or a file of the visitor's. */
 export type Source = { model: string } | { file: File };
@@ -206,6 +207,22 @@ export class Session {
     this.phase = 'idle';
   }
 
+  /** Computes drawn documents of somebody's run again with this checkpoint, on the CPU, where everyone gets the same bits. */
+  async check(source: Source, record: string, drawn: Drawn[]): Promise<LastEvent | null> {
+    if (this.isBusy) return null;
+    this.choose(source);
+    const { model, loaded } = this;
+    if (model && !model.ready && !(await this.fetch(model))) return null;
+    const isThere = loaded !== null && isSame(loaded.source, source) && loaded.lane.lane === 'cpu';
+    let end: LastEvent | null = null;
+    if (isThere || (await this.#load('cpu'))) {
+      this.phase = 'checking';
+      end = await this.#send({ type: 'check', record, drawn });
+    }
+    this.phase = 'idle';
+    return end;
+  }
+
   cancel(): void {
     if (!this.isBusy) return;
     this.phase = 'stopping';
@@ -316,22 +333,22 @@ export class Session {
     return tokens;
   }
 
-  async #load(): Promise<boolean> {
-    const { source, lane: plan } = this;
+  async #load(lane: LaneName = this.lane.lane): Promise<boolean> {
+    const { source } = this;
     if (!source) return false;
     this.phase = 'loading';
     this.bytes = null;
     this.loaded = null;
-    this.#engine.use(plan.lane);
+    // The GPU's module computes on the CPU, too: a change of module would lose the last run.
+    this.#engine.use(this.lane.lane);
     const [model, file] = 'model' in source ? [source.model, null] : [null, source.file];
-    const end = await this.#send({ type: 'load', model, lane: plan.lane }, undefined, file);
+    const end = await this.#send({ type: 'load', model, lane }, undefined, file);
     if (end.type === 'loaded') {
-      const { checkpoint, lane } = end;
-      this.loaded = { source, checkpoint, lane, generation: this.#engine.generation };
-      if (lane.lane === 'gpu') this.#prove('passed');
+      this.loaded = { source, checkpoint: end.checkpoint, lane: end.lane, generation: this.#engine.generation };
+      if (lane === 'gpu') this.#prove('passed');
       return this.#restore();
     }
-    if (plan.lane !== 'gpu' || end.type !== 'failed' || (end.fault.kind !== 'gpu' && end.fault.kind !== 'gpuWrong')) return false;
+    if (lane !== 'gpu' || end.type !== 'failed' || (end.fault.kind !== 'gpu' && end.fault.kind !== 'gpuWrong')) return false;
     this.#prove('failed');
     if (this.laneChoice !== 'auto') return false;
     this.fault = null;

@@ -30,6 +30,9 @@ pub(crate) struct TableRow {
     pub adapter: Option<String>,
     /// Version of Jeoul.
     pub engine: String,
+    /// SHA-256 of the wasm module or of the program, as the author's envelope has it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub module_sha256: Option<String>,
     /// Mean of the tasks' main metrics, 0 to 1; left out where no task has one.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub average: Option<f64>,
@@ -141,6 +144,7 @@ impl TableRow {
             lane: row.lane,
             adapter: row.adapter,
             engine: row.engine,
+            module_sha256: row.module_sha256,
             average: row.average,
             // It was written as JSON.
             tasks: tasks.unwrap_or_default(),
@@ -214,6 +218,7 @@ pub(crate) fn stored(
         lane: lane_name(envelope.lane.kind).to_owned(),
         adapter: adapter.map(|adapter| format!("{}/{}", adapter.vendor, adapter.architecture)),
         engine: envelope.engine.version.clone(),
+        module_sha256: envelope.engine.module_sha256.clone(),
         average: (!main.is_empty()).then(|| sum / main.len() as f64),
         // Plain structs of texts and finite numbers have a JSON form.
         scores: serde_json::to_string(&tasks).unwrap_or_default(),

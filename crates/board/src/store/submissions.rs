@@ -29,6 +29,7 @@ pub(crate) struct Submission {
     pub(crate) lane: String,
     pub(crate) adapter: Option<String>,
     pub(crate) engine: String,
+    pub(crate) module_sha256: Option<String>,
     pub(crate) average: Option<f64>,
     pub(crate) scores: String,
     pub(crate) trust: i64,
@@ -58,7 +59,7 @@ macro_rules! first_alike {
 pub(crate) const COLUMNS: &str = concat!(
     "id, board, author, nonce, stored_ms, log, model_name, model_hash, model_bytes, \
      quantization, architecture, parameters, licence, kind, precision, merged, on_hub, lane, adapter, engine, \
-     average, scores, trust, disputed, flags, hidden, deleted_ms, ",
+     module_sha256, average, scores, trust, disputed, flags, hidden, deleted_ms, ",
     first_alike!("model_name"),
     " AS first_name, ",
     first_alike!("model_hash"),
@@ -222,8 +223,8 @@ async fn insert(
     let done = sqlx::query(
         "INSERT INTO submissions (id, board, author, nonce, stored_ms, log, model_name, model_hash, model_bytes, \
          quantization, architecture, parameters, licence, kind, precision, merged, on_hub, lane, adapter, engine, \
-         average, scores, trust, own_trust, model_skeleton) \
-         SELECT $1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22, $23, $23, $24 \
+         module_sha256, average, scores, trust, own_trust, model_skeleton) \
+         SELECT $1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22, $23, $24, $24, $25 \
          WHERE NOT EXISTS (SELECT 1 FROM tombstones WHERE id = $1) ON CONFLICT DO NOTHING",
     )
     .bind(&row.id)
@@ -246,6 +247,7 @@ async fn insert(
     .bind(&row.lane)
     .bind(&row.adapter)
     .bind(&row.engine)
+    .bind(&row.module_sha256)
     .bind(row.average)
     .bind(&row.scores)
     .bind(row.trust)

@@ -56,6 +56,7 @@ pub(super) const TABLES: [Table; 11] = [
             ("lane", Text),
             ("adapter", Text),
             ("engine", Text),
+            ("module_sha256", Text),
             ("average", Real),
             ("scores", Text),
             ("trust", Integer),

@@ -1,11 +1,12 @@
 //! Spot checks: some documents of a submission are computed again, and the answers compared.
 //!
 //! Which documents is drawn from randomness of the server after the submission is stored, so that nobody can forge around them.
-//! [`sample`] says which and how many, [`judge`] compares the answers and [`label`] says what comparisons by several
+//! [`sample`] says which and how many, [`rerun`] computes them, [`judge`] compares the answers and [`label`] says what comparisons by several
 //! people earn. Training on the documents cannot be found this way.
 
 mod compare;
 mod draw;
+mod rerun;
 
 use std::collections::BTreeSet;
 
@@ -13,6 +14,7 @@ use serde::{Deserialize, Serialize};
 
 pub use compare::{Closeness, judge};
 pub use draw::{allowed, detection, documents_needed, draw, population, sample, sample_size};
+pub use rerun::{RerunError, rerun};
 
 use crate::envelope::{LaneKind, TrustLabel};
 

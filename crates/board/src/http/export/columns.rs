@@ -81,6 +81,7 @@ pub(super) fn columns(tasks: &[String]) -> Vec<Column> {
         text("lane", |row| &row.lane),
         option("adapter", |row| &row.adapter),
         text("engine", |row| &row.engine),
+        option("module_sha256", |row| &row.module_sha256),
         text("trust", |row| row.trust),
         truth("disputed", |row| row.disputed),
         integer("flags", |row| row.flags),
