@@ -4,6 +4,8 @@
 //! A reader that closes the pipe early is no failure.
 
 mod bench;
+#[cfg(feature = "board")]
+mod board;
 mod checkpoint;
 mod compare;
 mod documents;
@@ -14,7 +16,11 @@ mod input;
 mod inspect;
 mod output;
 mod progress;
+#[cfg(feature = "board")]
+mod rerun;
 mod score;
+#[cfg(feature = "board")]
+mod serve;
 mod task_files;
 mod tasks;
 
@@ -46,6 +52,12 @@ enum Verb {
     Inspect(inspect::Inspect),
     /// List the bundled tasks.
     Tasks(tasks::Tasks),
+    /// Serve the page and a board from one address.
+    #[cfg(feature = "board")]
+    Serve(serve::Serve),
+    /// Work on a board: copy it, check its runs, name its moderators.
+    #[cfg(feature = "board")]
+    Board(board::Board),
 }
 
 fn main() -> ExitCode {
@@ -57,6 +69,10 @@ fn main() -> ExitCode {
         Verb::Bench(verb) => verb.run(),
         Verb::Inspect(verb) => verb.run(),
         Verb::Tasks(verb) => verb.run(),
+        #[cfg(feature = "board")]
+        Verb::Serve(verb) => verb.run(),
+        #[cfg(feature = "board")]
+        Verb::Board(verb) => verb.run(),
     };
     match result {
         Ok(()) => ExitCode::SUCCESS,

@@ -55,6 +55,6 @@ pub use config::{OutputType, TaskConfig};
 pub use documents::{Documents, Row, json_lines};
 pub use error::TaskError;
 pub use report::Runs;
-pub use run::{RunError, RunOptions, TaskRun, run_task};
+pub use run::{RunError, RunOptions, TaskRun, run_documents, run_task};
 pub use task::{Source, Task};
 pub use yaml::{Files, includes};

@@ -113,7 +113,29 @@ pub async fn run_task<M: LanguageModel>(
     options: &RunOptions,
     on_document: &mut dyn FnMut(&DocumentResult, &TaskScore),
 ) -> Result<TaskRun, RunError<M::Error>> {
-    let prompts = task.prompts(options)?;
+    run_prompts(model, task, options, task.prompts(options)?, on_document).await
+}
+
+/// Asks about some documents of a task once more, as a run with `options` would have: each with the examples it had there. Gives
+/// them in the order of the run; `doc_ids` that it has not are left out.
+pub async fn run_documents<M: LanguageModel>(
+    model: &mut M,
+    task: &Task,
+    options: &RunOptions,
+    doc_ids: &[u32],
+) -> Result<TaskRun, RunError<M::Error>> {
+    let mut prompts = task.prompts(options)?;
+    prompts.retain(|prompt| doc_ids.contains(&prompt.doc_id));
+    run_prompts(model, task, options, prompts, &mut |_, _| {}).await
+}
+
+async fn run_prompts<M: LanguageModel>(
+    model: &mut M,
+    task: &Task,
+    options: &RunOptions,
+    prompts: Vec<Prompt<'_>>,
+    on_document: &mut dyn FnMut(&DocumentResult, &TaskScore),
+) -> Result<TaskRun, RunError<M::Error>> {
     let mut state = State {
         task,
         options,

@@ -10,7 +10,7 @@ use crate::plan::{BATCH_ROWS, Plan, Schedule, plan};
 use crate::request::request_count;
 use crate::rescore::{Effort, metric_names, rescore, task_score};
 use crate::results::DocumentResult;
-use crate::run::{RunError, RunOptions, TaskRun, run_task};
+use crate::run::{RunError, RunOptions, TaskRun, run_documents, run_task};
 use crate::task::{Source, Task};
 
 const TASK: &str = "\
@@ -172,6 +172,20 @@ fn runs_share_nothing() {
         first.documents[0].fewshot_context,
         run(&mut model, &other).unwrap().documents[0].fewshot_context
     );
+}
+
+#[test]
+fn some_documents_asked_again_are_those_of_the_run() {
+    let options = RunOptions {
+        num_fewshot: Some(2),
+        ..RunOptions::default()
+    };
+    let mut model = FakeModel::new();
+    let whole = run(&mut model, &options).unwrap().documents;
+    let task = task();
+    let again = run_documents(&mut model, &task, &options, &[4, 1, 99]);
+    let again = now(again).unwrap().documents;
+    assert_eq!(again, [whole[1].clone(), whole[4].clone()]);
 }
 
 #[test]
