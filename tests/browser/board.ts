@@ -1,5 +1,5 @@
-// A real board for the journeys: started from the program that JEOUL_BOARD names (`cargo build -p jeoul-board --example serve`), on a
-// SQLite file of its own. And people with keys who post to it without a page, written from the documentation alone.
+// A real board for the journeys: `jeoul serve` of the program that JEOUL_BIN names (`cargo build --bin jeoul`), on a SQLite file of its
+// own. And people with keys who post to it without a page, written from the documentation alone.
 import { spawn, type ChildProcess } from 'node:child_process';
 import { createHash, generateKeyPairSync, randomBytes, sign, type KeyObject } from 'node:crypto';
 import { mkdtemp, rm } from 'node:fs/promises';
@@ -7,7 +7,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
-const { JEOUL_BOARD = '' } = process.env;
+const { JEOUL_BIN = '' } = process.env;
 
 const root = fileURLToPath(new URL('../..', import.meta.url));
 
@@ -20,7 +20,8 @@ export interface Server {
 export async function startBoard(): Promise<Server> {
   const folder = await mkdtemp(join(tmpdir(), 'jeoul-board-'));
   const folders = ['--page', join(root, 'www/dist'), '--engine', join(root, 'www/public/engine'), '--models', join(root, 'models')];
-  const child: ChildProcess = spawn(JEOUL_BOARD, ['--database', join(folder, 'board.db'), ...folders], { stdio: ['ignore', 'pipe', 'inherit'] });
+  const settings = ['--port', '0', '--rates', 'off', '--database', join(folder, 'board.sqlite')];
+  const child: ChildProcess = spawn(JEOUL_BIN, ['serve', ...settings, ...folders], { stdio: ['ignore', 'pipe', 'inherit'] });
   const url = await new Promise<string>((resolve, reject) => {
     child.once('exit', (code) => reject(new Error(`the board ended with ${code}`)));
     child.stdout?.once('data', (text: Buffer) => resolve(text.toString().trim()));

@@ -32,10 +32,12 @@ const ARROWS: [(&str, &[&str]); 10] = [
     (
         "jeoul",
         &[
+            "jeoul-board",
             "jeoul-checkpoint",
             "jeoul-dataset",
             "jeoul-eval",
             "jeoul-model",
+            "jeoul-record",
         ],
     ),
     ("xtask", &[]),
