@@ -1,5 +1,5 @@
 // The page and a real board: posting from the page, privacy, undoing, rooms, and texts that were written to break it. The run that is
-// posted is a true one of the real engine on the tiny checkpoint. Needs JEOUL_BOARD, a built page and the CPU module.
+// posted is a true one of the real engine on the tiny checkpoint. Needs JEOUL_BIN, a built page and the CPU module.
 import { readFile } from 'node:fs/promises';
 import { fileURLToPath } from 'node:url';
 import type { BrowserContext, Page } from '@playwright/test';

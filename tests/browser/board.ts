@@ -1,13 +1,13 @@
-// A real board for the journeys: started from the program that JEOUL_BOARD names (`cargo build -p jeoul-board --example serve`), on a
-// SQLite file of its own. And people with keys who post to it without a page, written from the documentation alone.
-import { spawn, type ChildProcess } from 'node:child_process';
+// A real board for the journeys: `jeoul serve` of the program that JEOUL_BIN names (`cargo build --bin jeoul`), on a SQLite file of its
+// own. And people with keys who post to it without a page, written from the documentation alone.
+import { spawn, spawnSync, type ChildProcess } from 'node:child_process';
 import { createHash, generateKeyPairSync, randomBytes, sign, type KeyObject } from 'node:crypto';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
-const { JEOUL_BOARD = '' } = process.env;
+const { JEOUL_BIN = '' } = process.env;
 
 const root = fileURLToPath(new URL('../..', import.meta.url));
 
@@ -22,16 +22,13 @@ export interface Server {
 export async function startBoard(): Promise<Server> {
   const folder = await mkdtemp(join(tmpdir(), 'jeoul-board-'));
   const folders = ['--page', join(root, 'www/dist'), '--engine', join(root, 'www/public/engine'), '--models', join(root, 'models')];
-  const options = ['--database', join(folder, 'board.db'), '--moderator', 'kim', ...folders];
-  const child: ChildProcess = spawn(JEOUL_BOARD, options, { stdio: ['ignore', 'pipe', 'inherit'] });
-  const [moderator = '', url = ''] = await new Promise<string[]>((resolve, reject) => {
+  const database = ['--database', join(folder, 'board.sqlite')];
+  const made = spawnSync(JEOUL_BIN, ['board', 'moderator', 'add', 'kim', ...database], { encoding: 'utf8' });
+  const moderator = /^token (.*)$/m.exec(made.stdout)?.[1] ?? '';
+  const child: ChildProcess = spawn(JEOUL_BIN, ['serve', '--port', '0', '--rates', 'off', ...database, ...folders], { stdio: ['ignore', 'pipe', 'inherit'] });
+  const url = await new Promise<string>((resolve, reject) => {
     child.once('exit', (code) => reject(new Error(`the board ended with ${code}`)));
-    let said = '';
-    child.stdout?.on('data', (text: Buffer) => {
-      said += text;
-      const lines = said.split('\n');
-      if (lines.length > 2) resolve(lines);
-    });
+    child.stdout?.once('data', (text: Buffer) => resolve(text.toString().trim()));
   });
   const stop = async () => {
     const ended = new Promise((resolve) => child.once('exit', resolve));

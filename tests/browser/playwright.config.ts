@@ -1,15 +1,15 @@
 // Journeys through the built page. With JEOUL_URL they run against that server, else against a preview of `www/dist`.
-// The journey with the real engine runs where JEOUL_URL, JEOUL_BIN and JEOUL_MODEL are set, that with a board where JEOUL_BOARD is:
+// The journey with the real engine runs where JEOUL_URL, JEOUL_BIN and JEOUL_MODEL are set, that with a board where JEOUL_BIN is:
 // `cargo xtask test` sets them.
 import { defineConfig } from '@playwright/test';
 
-const { JEOUL_URL, JEOUL_CHROMIUM, JEOUL_BIN, JEOUL_MODEL, JEOUL_BOARD } = process.env;
+const { JEOUL_URL, JEOUL_CHROMIUM, JEOUL_BIN, JEOUL_MODEL } = process.env;
 const preview = 'http://127.0.0.1:4173';
 
 export default defineConfig({
   testDir: '.',
   testMatch: '*.spec.ts',
-  testIgnore: [...(JEOUL_URL && JEOUL_BIN && JEOUL_MODEL ? [] : ['real.spec.ts']), ...(JEOUL_BOARD ? [] : ['board.spec.ts'])],
+  testIgnore: [...(JEOUL_URL && JEOUL_BIN && JEOUL_MODEL ? [] : ['real.spec.ts']), ...(JEOUL_BIN ? [] : ['board.spec.ts'])],
   outputDir: 'results',
   workers: 1, // two cores, and one of them computes
   timeout: 30_000,

@@ -14,7 +14,7 @@ use crate::metrics::Metrics;
 use crate::rates::Rates;
 use crate::secret::{self, TokenKind};
 use crate::store::audit::AuditState;
-use crate::store::moderators::NewModerator;
+use crate::store::moderators::{ModeratorEntry, NewModerator};
 use crate::store::sweep::Sweep;
 use crate::store::{Engine, Store, StoreError};
 
@@ -134,6 +134,11 @@ impl Board {
         let id = new.id.clone();
         self.store().add_moderator(new).await?;
         Ok((id, token))
+    }
+
+    /// Moderators who have their rights, in the order in which they were added.
+    pub async fn moderators(&self) -> Result<Vec<ModeratorEntry>, StoreError> {
+        self.store().moderators().await
     }
 
     /// Takes the rights of a moderator away; `false` if there is none with this id.

@@ -35,6 +35,7 @@ pub use http::headers::SECURITY_HEADERS;
 pub use logs::{Logs, LogsError};
 pub use problem::Problem;
 pub use store::audit::{AuditState, Entry};
+pub use store::moderators::ModeratorEntry;
 pub use store::{Engine, StoreError};
 pub use transfer::{TransferError, Transferred};
 pub use verify::{Rerun, VerifyError, follows};

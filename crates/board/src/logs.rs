@@ -53,7 +53,7 @@ pub enum LogsError {
         address: String,
     },
     /// A folder that cannot be made.
-    #[error("the folder of `{address}` cannot be made: {reason}")]
+    #[error("the folder `{address}` cannot be made: {reason}")]
     Folder {
         /// The address.
         address: String,
@@ -71,6 +71,11 @@ pub enum LogsError {
 }
 
 impl Logs {
+    /// A folder, which is made if it is not there.
+    pub fn in_folder(path: &std::path::Path) -> Result<Self, LogsError> {
+        folder(&path.display().to_string(), path)
+    }
+
     /// The place with this address, as the environment's `AWS_…` variables set it up: see [`Self::with_variables`].
     pub fn from_address(address: &str) -> Result<Self, LogsError> {
         let variables = std::env::vars_os().filter_map(|(name, value)| {

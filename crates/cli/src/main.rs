@@ -16,7 +16,11 @@ mod inspect;
 mod output;
 mod progress;
 mod record;
+#[cfg(feature = "board")]
+mod rerun;
 mod score;
+#[cfg(feature = "board")]
+mod serve;
 mod task_files;
 mod tasks;
 
@@ -44,12 +48,15 @@ enum Verb {
     Compare(compare::Compare),
     /// Measure how many tokens a second a checkpoint computes here.
     Bench(bench::Bench),
-    /// Post runs to a shared board, and take them back.
+    /// Post runs to a shared board, take them back, or look after a board of your own.
     Board(board::Board),
     /// Show what a checkpoint file holds.
     Inspect(inspect::Inspect),
     /// List the bundled tasks.
     Tasks(tasks::Tasks),
+    /// Serve the page and a board from one address.
+    #[cfg(feature = "board")]
+    Serve(serve::Serve),
 }
 
 fn main() -> ExitCode {
@@ -62,6 +69,8 @@ fn main() -> ExitCode {
         Verb::Board(verb) => verb.run(),
         Verb::Inspect(verb) => verb.run(),
         Verb::Tasks(verb) => verb.run(),
+        #[cfg(feature = "board")]
+        Verb::Serve(verb) => verb.run(),
     };
     match result {
         Ok(()) => ExitCode::SUCCESS,

@@ -42,13 +42,6 @@ impl Place {
             .join(if cfg!(windows) { "jeoul.exe" } else { "jeoul" })
     }
 
-    /// The board that tests start, unoptimised.
-    pub(crate) fn board(&self) -> PathBuf {
-        self.target
-            .join("debug/examples")
-            .join(if cfg!(windows) { "serve.exe" } else { "serve" })
-    }
-
     /// Where programs are installed that only this repository uses.
     pub(crate) fn tools(&self) -> PathBuf {
         self.target.join("tools")

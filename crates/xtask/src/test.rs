@@ -214,13 +214,10 @@ fn browser(place: &Place, checks: &mut Checks, smollm2: Option<&Path>) -> anyhow
     checks.pass(build::engine(place, Module::CpuThreads, false))?;
     checks.pass(build::engine(place, Module::Gpu, false))?;
     checks.pass(build::page(place))?;
-    checks.check("the command and a board", || {
-        run(cargo(place, "build", &place.target).args(CRATES).args([
-            "--bin",
-            "jeoul",
-            "--example",
-            "serve",
-        ]))
+    checks.check("the command", || {
+        run(cargo(place, "build", &place.target)
+            .args(CRATES)
+            .args(["--bin", "jeoul"]))
     })?;
     checks.check("journeys in the browser", || {
         let address = server::start(place, server::listen(0)?)?;
@@ -231,7 +228,6 @@ fn browser(place: &Place, checks: &mut Checks, smollm2: Option<&Path>) -> anyhow
             .env("JEOUL_URL", format!("http://{address}"))
             .env("JEOUL_CHROMIUM", chromium)
             .env("JEOUL_BIN", place.command("debug"))
-            .env("JEOUL_BOARD", place.board())
             .env("JEOUL_MODEL", place.models().join("tiny.gguf"));
         if let Some(file) = smollm2 {
             command.env("JEOUL_SMOLLM2", file);

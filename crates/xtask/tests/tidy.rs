@@ -32,6 +32,7 @@ const ARROWS: [(&str, &[&str]); 10] = [
     (
         "jeoul",
         &[
+            "jeoul-board",
             "jeoul-checkpoint",
             "jeoul-dataset",
             "jeoul-eval",

@@ -1,6 +1,6 @@
 //! Moderators and their sessions. A moderator is made on the command line, which prints the token once.
 
-use sqlx::Row;
+use sqlx::{FromRow, Row};
 
 use super::audit::{self, Act};
 use super::{Store, StoreError};
@@ -11,6 +11,17 @@ pub(crate) struct Moderator {
     pub(crate) id: String,
     /// Key of the moderator's own rows.
     pub(crate) author: Option<String>,
+}
+
+/// A moderator as whoever runs the board sees them.
+#[derive(Clone, Debug, PartialEq, Eq, FromRow)]
+pub struct ModeratorEntry {
+    /// Id.
+    pub id: String,
+    /// What they are called.
+    pub name: String,
+    /// When they were added, in milliseconds since 1970 UTC.
+    pub created_ms: i64,
 }
 
 pub(crate) struct NewModerator {
@@ -88,6 +99,13 @@ impl Store {
             })
         })
         .await
+    }
+
+    /// Moderators who have their rights, in the order in which they were added.
+    pub(crate) async fn moderators(&self) -> Result<Vec<ModeratorEntry>, StoreError> {
+        let sql =
+            "SELECT id, name, created_ms FROM moderators WHERE revoked = 0 ORDER BY created_ms, id";
+        Ok(sqlx::query_as(sql).fetch_all(self.pool()).await?)
     }
 
     /// The moderator with this token.

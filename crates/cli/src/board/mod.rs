@@ -1,6 +1,8 @@
-//! `jeoul board`: runs on a shared board. One file per verb.
+//! `jeoul board`: runs on a shared board, for those who post and for those who run it. One file per kind of work.
 
 mod client;
+#[cfg(feature = "board")]
+pub(crate) mod host;
 mod key;
 mod post;
 mod take_back;
@@ -26,6 +28,9 @@ enum Verb {
     Restore(take_back::Run),
     /// Print your public key; the first post makes it.
     Key(key::Show),
+    #[cfg(feature = "board")]
+    #[command(flatten)]
+    Host(host::Host),
 }
 
 impl Board {
@@ -36,6 +41,8 @@ impl Board {
             Verb::Delete(run) => run.delete(),
             Verb::Restore(run) => run.restore(),
             Verb::Key(verb) => verb.run(),
+            #[cfg(feature = "board")]
+            Verb::Host(verb) => verb.run(),
         }
     }
 }
