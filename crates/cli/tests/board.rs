@@ -162,10 +162,10 @@ fn what_cannot_be_asked_again_is_not_called_forged() {
     for (id, reason) in [
         (
             &instructed,
-            "it had a system instruction, which is not sent",
+            "the run had a system instruction, which is not sent",
         ),
         (&unknown, "`models` has no checkpoint whose SHA-256 is abab"),
-        (&newer, "it was computed by version 9.0.0"),
+        (&newer, "the run was computed by version 9.0.0"),
     ] {
         let refused = board(&["verify", id, "--models", "models"], &database);
         assert_eq!(refused.code, Some(1));
