@@ -57,7 +57,7 @@ export interface Row {
   lane: string;
   adapter: string | null;
   engine: string;
-  /** Mean of the tasks' main metrics, 0 to 1. */
+  /** The average of the run's group, or mean of the tasks' main metrics; 0 to 1. */
   average: number | null;
   tasks: RowTask[];
   trust: TrustLabel;
