@@ -15,6 +15,7 @@
 
 mod accept;
 mod access;
+mod average;
 mod board;
 pub mod config;
 mod events;

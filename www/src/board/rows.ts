@@ -59,7 +59,7 @@ export interface Row {
   engine: string;
   /** Hash of the module or program that computed, as its author says. */
   module_sha256: string | null;
-  /** Mean of the tasks' main metrics, 0 to 1. */
+  /** The average of the run's group, or mean of the tasks' main metrics; 0 to 1. */
   average: number | null;
   tasks: RowTask[];
   trust: TrustLabel;

@@ -24,4 +24,9 @@ describe('an average', () => {
     expect(average(two, ['copa'])?.value).toBe(0.7);
     expect(average(two, ['copa', 'mmlu'])).toBeNull();
   });
+
+  it('that the board weighted has no standard error here', () => {
+    const both = [...(answer('x', 0.5)['tasks'] as object[]), { ...(answer('x', 0.7)['tasks'] as object[])[0], name: 'copa' }];
+    expect(average(parseRow({ ...answer('x', 0.5), tasks: both, average: 0.65 }))).toEqual({ value: 0.65, stderr: null, range: null });
+  });
 });

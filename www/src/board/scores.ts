@@ -28,13 +28,15 @@ function around(value: number, stderr: number | null): Interval | null {
 
 /**
  * The mean over the main metrics of `names`, or of all tasks if there are none; its standard error is that of a mean of
- * independent figures. Null if a named task is missing.
+ * independent figures, unknown where the board weighted them as their group says. Null if a named task is missing.
  */
 export function average(row: Row, names: readonly string[] = []): Score | null {
   const chosen = names.length === 0 ? row.tasks : names.flatMap((name) => row.tasks.find((task) => task.name === name) ?? []);
   const scores = chosen.map(taskScore).filter((score) => score !== null);
   if (scores.length === 0 || scores.length < names.length) return null;
-  const value = row.average !== null && names.length === 0 ? row.average : mean(scores.map(({ value }) => value));
+  const plain = mean(scores.map(({ value }) => value));
+  const value = row.average !== null && names.length === 0 ? row.average : plain;
+  if (Math.abs(value - plain) > 1e-9) return { value, stderr: null, range: null };
   const only = scores.length === 1 ? scores[0] : undefined;
   if (only) return { ...only, value };
   const errors = scores.map(({ stderr }) => stderr);

@@ -123,7 +123,7 @@ export const board = {
   hiddenText: 'Hidden from the table until a moderator has looked.',
   column: {
     model: { name: 'Model', text: 'The name that its poster typed, with a sign for how it was trained.' },
-    average: { name: 'Average', text: 'Mean of the tasks’ main scores in percent, ± its standard error. Rows with other tasks have another average: filter by tasks to compare.' },
+    average: { name: 'Average', text: 'Mean of the tasks’ main scores in percent, ± its standard error; of a whole group, such as the Open LLM Leaderboard, the group’s own average. Rows with other tasks have another average: filter by tasks to compare.' },
     type: { name: 'Type', text: 'How the model was trained: pretrained on text alone, fine-tuned on texts of one kind, instruction-tuned to follow instructions, or RL-tuned from preferences or checked answers.' },
     precision: { name: 'Precision', text: 'Bits of a weight, rounded to what tables usually show.' },
     quantization: { name: 'Quantisation', text: 'Type of most weights in the GGUF file.' },
@@ -410,7 +410,7 @@ export const board = {
     scores: [
       'Each task shows its main metric in percent: accuracy per character where the task has it, as on the Open LLM Leaderboard, else its first metric. ± is the standard error.',
       'The number under a score is how many documents it rests on. A score of few documents can be far off; the interval says how far.',
-      'The average is the mean over a run’s tasks. Rows with different tasks have averages that cannot be compared: choose tasks in the filters, and only rows with all of them stay.',
+      'The average is the mean over a run’s tasks; a run of a whole group, such as MMLU or the Open LLM Leaderboard, has the average that the group defines. Rows with different tasks have averages that cannot be compared: choose tasks in the filters, and only rows with all of them stay.',
     ],
     trustTitle: 'Trust',
     trust: 'A score that somebody computed on their own machine is a claim. The board checks what it can and says how far it got.',

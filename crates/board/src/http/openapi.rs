@@ -53,7 +53,9 @@ use super::{
         bulk::decide,
         audit::entries,
         audit::health,
-    )
+    ),
+    // Parameters, unlike bodies, do not bring the types they name.
+    components(schemas(export::Format))
 )]
 struct Description;
 

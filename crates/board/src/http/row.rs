@@ -6,6 +6,7 @@ use jeoul_record::{Checked, Envelope, TrustLabel};
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
+use crate::average::average;
 use crate::store::StoreError;
 use crate::store::blobs::Blob;
 use crate::store::submissions::{NewSubmission, Submission};
@@ -33,7 +34,8 @@ pub(crate) struct TableRow {
     /// SHA-256 of the wasm module or of the program, as the author's envelope has it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub module_sha256: Option<String>,
-    /// Mean of the tasks' main metrics, 0 to 1; left out where no task has one.
+    /// The group's own average where the run is one of exactly a bundled group's tasks, else the mean of the tasks' main metrics; 0 to 1,
+    /// left out where no task has one.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub average: Option<f64>,
     /// The tasks with their metrics.
@@ -191,7 +193,6 @@ pub(crate) fn stored(
             checked,
         });
     }
-    let sum: f64 = main.iter().map(|(_, value)| value).sum();
     let blob = Blob::pack(posted)?;
     let model = &envelope.model;
     let adapter = envelope.lane.adapter.as_ref();
@@ -219,7 +220,7 @@ pub(crate) fn stored(
         adapter: adapter.map(|adapter| format!("{}/{}", adapter.vendor, adapter.architecture)),
         engine: envelope.engine.version.clone(),
         module_sha256: envelope.engine.module_sha256.clone(),
-        average: (!main.is_empty()).then(|| sum / main.len() as f64),
+        average: average(&tasks, &main),
         // Plain structs of texts and finite numbers have a JSON form.
         scores: serde_json::to_string(&tasks).unwrap_or_default(),
         trust: place(checked.label),
