@@ -52,7 +52,8 @@ pub(crate) struct Wanted {
 /// A table as a file, sorted by time, newest first. In CSV a cell that a spreadsheet would compute begins with `'`.
 #[utoipa::path(get, path = "/api/boards/{board}/export", tag = "tables",
     params(("board" = String, Path), ("format" = Format, Query, description = "kind of file")),
-    responses((status = 200, description = "the file", content_type = "application/octet-stream"),
+    responses((status = 200, description = "the file", content(
+            (Vec<u8> = "text/csv; charset=utf-8"), (Vec<u8> = "application/jsonl"), (Vec<u8> = "application/vnd.apache.parquet"))),
         (status = "4XX", body = Problem, content_type = "application/problem+json")))]
 pub(crate) async fn export(
     State(board): State<Board>,
