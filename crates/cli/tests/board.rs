@@ -176,11 +176,6 @@ fn what_cannot_be_asked_again_is_not_called_forged() {
 
 #[test]
 fn a_served_board_verifies_by_itself() {
-    let database = folder("board-background").join("board.sqlite");
-    let server = Server::start(&database, &["--verify", "models", "--board", "class"]);
-    // One that it cannot check is not in the way of the others.
-    let mut unknown = Posted::new("jeoul_science", &with_examples(), 1).on("class");
-    unknown.envelope.model.sha256 = "ab".repeat(32);
     let conversations = RunOptions {
         apply_chat_template: true,
         fewshot_as_multiturn: true,
@@ -188,12 +183,19 @@ fn a_served_board_verifies_by_itself() {
         limit: Some(2),
         ..RunOptions::default()
     };
-    let unknown = server.post(unknown);
-    let ids = [
-        server.post(Posted::new("jeoul_science", &with_examples(), 2).on("class")),
-        server.post(Posted::new("jeoul_science", &conversations, 3).on("class")),
-        server.post(Posted::new("gsm8k", &conversations, 4).on("class")),
+    let runs = [
+        Posted::new("jeoul_science", &with_examples(), 1).on("class"),
+        Posted::new("jeoul_science", &conversations, 2).on("class"),
+        Posted::new("gsm8k", &conversations, 3).on("class"),
     ];
+    // The newest one is tried first, fails, and is not in the way of the others.
+    let mut unknown = runs[0].clone().again(4);
+    unknown.envelope.model.sha256 = "ab".repeat(32);
+
+    let database = folder("board-background").join("board.sqlite");
+    let server = Server::start(&database, &["--verify", "models", "--board", "class"]);
+    let ids = runs.map(|run| server.post(run));
+    let unknown = server.post(unknown);
     let begin = Instant::now();
     for id in &ids {
         while server.trust(id).0 != "verified" {
