@@ -94,6 +94,11 @@ impl Eval {
         for task in &tasks {
             self.check_shots(task, &options)?;
         }
+        // Known before hours of computing.
+        let recorded_kwargs = match self.record {
+            Some(_) => record::gen_kwargs(&self.gen_kwargs)?,
+            None => None,
+        };
         let progress = Progress::loading()?;
         let (mut model, facts) = self.model.load(&progress)?;
         if self.apply_chat_template && model.chat_template().is_none() {
@@ -160,6 +165,7 @@ impl Eval {
                 self.model.path(),
                 model.lane(),
                 &options,
+                recorded_kwargs,
                 max_length,
                 &tasks,
             )?;

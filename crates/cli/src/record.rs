@@ -9,7 +9,8 @@ use jeoul_eval::{RunOptions, Task, TaskRun};
 use jeoul_model::{Lane, gpu_vendor};
 use jeoul_record::Draft;
 use jeoul_record::draft::Checkpoint;
-use jeoul_record::envelope::{self, Adapter, Engine, LaneKind};
+use jeoul_record::envelope::{self, Adapter, Engine, GenKwargs, LaneKind};
+use serde_json::{Map, Value};
 
 use crate::checkpoint::open;
 use crate::failure::Failure;
@@ -20,6 +21,7 @@ pub(crate) fn save(
     model: &Path,
     lane: Lane,
     options: &RunOptions,
+    gen_kwargs: Option<GenKwargs>,
     max_length: u32,
     tasks: &[(&Task, &TaskRun, u64)],
 ) -> Result<(), Failure> {
@@ -29,10 +31,31 @@ pub(crate) fn save(
         version: env!("CARGO_PKG_VERSION").into(),
     };
     let (checkpoint, lane) = (checkpoint(model)?, envelope_lane(lane)?);
-    let draft = Draft::new(checkpoint, engine, lane, options, max_length, tasks)?;
+    let mut draft = Draft::new(checkpoint, engine, lane, options, max_length, tasks)?;
+    draft.settings.gen_kwargs = gen_kwargs;
     let bytes = draft.bytes()?;
     fs::write(path, bytes).with_context(|| format!("cannot write `{}`", path.display()))?;
     Ok(())
+}
+
+/// `--gen_kwargs` as a record has them: it takes less than generations do.
+pub(crate) fn gen_kwargs(asked: &Map<String, Value>) -> Result<Option<GenKwargs>, Failure> {
+    if asked.is_empty() {
+        return Ok(None);
+    }
+    let mut asked = asked.clone();
+    if let Some(until @ Value::String(_)) = asked.get_mut("until") {
+        *until = Value::Array(vec![until.take()]);
+    }
+    for other in ["max_new_tokens", "max_tokens", "max_completion_tokens"] {
+        if let Some(most) = asked.remove(other) {
+            asked.insert("max_gen_toks".into(), most);
+        }
+    }
+    let kwargs = serde_json::from_value(Value::Object(asked))
+        .context("`--record` cannot keep these `--gen_kwargs`")
+        .map_err(Failure::usage)?;
+    Ok(Some(kwargs))
 }
 
 /// Reads what [`save`] wrote.

@@ -356,6 +356,36 @@ fn changed(place: &Place, file: &str) {
 }
 
 #[test]
+fn what_generations_were_asked_for_is_recorded() {
+    let folder = folder("post-kwargs");
+    let file = folder.join("run.json");
+    let record = |kwargs: &str| {
+        let run = [
+            "eval",
+            "--model",
+            TINY,
+            "--tasks",
+            "jeoul_science",
+            "--limit",
+            "1",
+            "--gen_kwargs",
+            kwargs,
+        ];
+        jeoul(&[&run[..], &["--record", file.to_str().unwrap()]].concat())
+    };
+    let done = record(r#"{"temperature": 0.5, "max_tokens": 8, "until": "\n"}"#);
+    assert_eq!(done.code, Some(0), "{}", done.stderr);
+    let recorded: Value = serde_json::from_slice(&fs::read(&file).unwrap()).unwrap();
+    let asked = json!({"max_gen_toks": 8, "temperature": 0.5, "until": ["\n"]});
+    assert_eq!(recorded["settings"]["gen_kwargs"], asked);
+    refused(
+        &record(r#"{"top_k": "many"}"#),
+        2,
+        &["--record", "--gen_kwargs"],
+    );
+}
+
+#[test]
 fn the_key_is_ones_own() {
     let place = Place::new("post-key");
     refused(&place.board(&["key"]), 1, &["there is no key yet"]);
