@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use anyhow::{Context, anyhow};
 use clap::ValueEnum;
-use jeoul_board::{Board, Config, Folder, Limits, Rate};
+use jeoul_board::{Board, Config, Folder, Limits};
 use tokio::net::TcpListener;
 use tokio::sync::Notify;
 
@@ -52,7 +52,7 @@ pub(crate) struct Serve {
     verify: Option<PathBuf>,
 }
 
-#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
+#[derive(Clone, Copy, ValueEnum)]
 enum Rates {
     Default,
     Off,
@@ -119,17 +119,10 @@ impl Serve {
     }
 
     fn limits(&self) -> Limits {
-        let mut limits = Limits::default();
-        if self.rates == Rates::Off {
-            // More than one machine can answer.
-            let plenty = Rate {
-                per_minute: 10_000_000,
-                burst: 1_000_000,
-            };
-            (limits.posts, limits.writes, limits.reads) = (plenty, plenty, plenty);
-            (limits.joins, limits.address) = (plenty, plenty);
+        match self.rates {
+            Rates::Default => Limits::default(),
+            Rates::Off => Limits::without_rates(),
         }
-        limits
     }
 }
 

@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 
-use jeoul_board::{Board, Config, Rate};
+use jeoul_board::{Board, Config, Limits};
 use tokio::net::TcpListener;
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
@@ -26,14 +26,8 @@ pub(crate) struct Server {
 /// A set-up without limits, but for tests of limits.
 pub(crate) fn config(database: &str) -> Config {
     let mut config = Config::new(database, Arc::new(known_tasks()));
-    let plenty = Rate {
-        per_minute: 10_000_000,
-        burst: 1_000_000,
-    };
-    let limits = &mut config.limits;
-    (limits.posts, limits.writes, limits.reads) = (plenty, plenty, plenty);
-    (limits.joins, limits.address) = (plenty, plenty);
-    limits.in_flight = 2_048;
+    config.limits = Limits::without_rates();
+    config.limits.in_flight = 2_048;
     config
 }
 
