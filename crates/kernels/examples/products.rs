@@ -21,7 +21,7 @@ impl Product {
     /// `x [rows, k]`, `weight [n, k]`.
     #[wasm_bindgen(constructor)]
     pub fn new(rows: usize, k: usize, n: usize) -> Self {
-        Self(product::Product::new(Format::Q4, rows, k, n))
+        Self(product::Product::new(Format::Q4_1, rows, k, n))
     }
 
     /// Computes it once.

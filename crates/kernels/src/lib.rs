@@ -1,7 +1,7 @@
 //! Operations of a quantised language model for Burn, declared once ([`ops`]) and implemented twice: [`cpu`] for
 //! burn-flex with SIMD, `gpu` for CubeCL.
 //!
-//! Weights are of three formats ([`Format`]); every GGUF type becomes one of them without loss. Shapes are written
+//! Weights are of four formats ([`Format`]); every GGUF type becomes one of them without loss. Shapes are written
 //! outermost first, as `[rows, k]`. The files of the two lanes have the same names, so that they can be read side by side.
 //!
 //! The CPU lane gives the same bits in every browser and natively, whatever the SIMD width and however rows are batched:
@@ -17,5 +17,7 @@ pub mod gpu;
 
 pub use weight::{Format, Processor, Rows, Weight, WeightBuilder};
 
-/// Weights per quantisation block: one scale, and for 4 bits one minimum.
+/// Weights per quantisation block: one scale, and for some formats one minimum.
 pub const BLOCK: usize = 32;
+/// Places of a layer's cache come in multiples of this: the CPU lane's lie in blocks.
+pub const PLACES: usize = 16;

@@ -3,8 +3,9 @@
 //! They are as large as one dispatch on a GPU can be: what goes into a product (the norm) and what comes of it (the gate, the
 //! residual sum) belongs to it.
 //!
-//! `rows` is the number of tokens at work. A layer's cache is `[places, 2 · kv_width]`, at each place the key and then the value,
-//! `kv_width = kv_heads · head_dim`; it is written in place.
+//! `rows` is the number of tokens at work. A layer's cache is `[places, 2 · kv_width]`, `kv_width = kv_heads · head_dim`, its
+//! places a multiple of [`PLACES`]; it is written in place. How keys and values lie in it is the lane's matter, but for this: the
+//! first places of a longer cache lie as those of a shorter one.
 //!
 //! Rows may branch: `tree [rows, 3]` holds of each row its position in its sequence, its `path` and its `end`. A row sees the
 //! first `path` places of the cache, and of the rows `j` up to itself those whose `end` is larger than its own index: `end` is
@@ -19,7 +20,7 @@ use burn::backend::{
 use burn::tensor::{Int, Tensor};
 
 use crate::profile::timed;
-use crate::{Format, Weight};
+use crate::{Format, PLACES, Weight};
 
 /// What a decoder needs beyond Burn's own operations.
 #[backend_extension(Cube: cfg(feature = "gpu"), Flex)]
@@ -71,11 +72,12 @@ pub trait LanguageOps: Backend {
         base: usize,
         head_dim: usize,
     ) -> FloatTensor<Self>;
-    /// See [`write_rows`].
-    fn write_rows(
+    /// See [`move_places`].
+    fn move_places(
         cache: FloatTensor<Self>,
-        rows: FloatTensor<Self>,
-        place: usize,
+        from: IntTensor<Self>,
+        to: usize,
+        head_dim: usize,
     ) -> FloatTensor<Self>;
     /// See [`attention`].
     fn attention(
@@ -194,7 +196,7 @@ pub fn write_kv(
         (cache.dims(), qkv.dims(), angles.dims());
     assert!(kv_width.is_multiple_of(2 * head_dim) && kv_width < width && base + rows <= places);
     assert!(turned.is_multiple_of(2) && turned <= head_dim);
-    assert_eq!(tree.dims(), [rows, 3]);
+    assert!(tree.dims() == [rows, 3] && places.is_multiple_of(PLACES));
     timed("write_kv", || {
         Tensor::from_dispatch(<Dispatch as LanguageOps>::write_kv(
             cache.into_dispatch(),
@@ -207,15 +209,23 @@ pub fn write_kv(
     })
 }
 
-/// Writes `rows` into `cache` from place `place` on as they are, in place like [`write_kv`], and gives the cache back.
-pub fn write_rows(cache: Tensor<2>, rows: Tensor<2>, place: usize) -> Tensor<2> {
-    let ([places, width], [count, row_width]) = (cache.dims(), rows.dims());
-    assert!(width == row_width && place + count <= places);
-    timed("write_rows", || {
-        Tensor::from_dispatch(<Dispatch as LanguageOps>::write_rows(
+/// Moves the places `from [count]`, which ascend, to those from `to` on, none of them forwards; in place like [`write_kv`], and
+/// gives the cache back.
+pub fn move_places(
+    cache: Tensor<2>,
+    from: Tensor<1, Int>,
+    to: usize,
+    head_dim: usize,
+) -> Tensor<2> {
+    let [places, width] = cache.dims();
+    assert!(width.is_multiple_of(2 * head_dim) && places.is_multiple_of(PLACES));
+    assert!(to + from.dims()[0] <= places);
+    timed("move_places", || {
+        Tensor::from_dispatch(<Dispatch as LanguageOps>::move_places(
             cache.into_dispatch(),
-            rows.into_dispatch(),
-            place,
+            from.into_dispatch(),
+            to,
+            head_dim,
         ))
     })
 }
@@ -237,7 +247,7 @@ pub fn attention(
     assert!(head_dim.is_multiple_of(4) && kv_width.is_multiple_of(2 * head_dim));
     assert!(width > kv_width && (width - kv_width).is_multiple_of(kv_width / 2));
     assert!(base + rows <= places && angles.dims()[1] <= head_dim);
-    assert_eq!(tree.dims(), [rows, 3]);
+    assert!(tree.dims() == [rows, 3] && places.is_multiple_of(PLACES));
     timed("attention", || {
         Tensor::from_dispatch(<Dispatch as LanguageOps>::attention(
             qkv.into_dispatch(),

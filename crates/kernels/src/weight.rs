@@ -4,16 +4,20 @@
 //! holds no more of it in main memory than the rows in flight.
 
 use burn::tensor::{DType, Device, Int, Tensor};
+use half::f16;
 
 use crate::BLOCK;
 
 /// How the weights of a matrix are stored.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[allow(non_camel_case_types, reason = "GGUF's own names")]
 pub enum Format {
+    /// `w = scale · (q - 8)`, `q` an unsigned 4-bit number, per block of 32.
+    Q4_0,
     /// `w = scale · q + minimum`, `q` an unsigned 4-bit number, per block of 32.
-    Q4,
+    Q4_1,
     /// `w = scale · q`, `q` a signed 8-bit number, per block of 32.
-    Q8,
+    Q8_0,
     /// Plain f32.
     F32,
 }
@@ -23,18 +27,18 @@ impl Format {
     #[cfg(feature = "gpu")]
     pub(crate) const fn quant_words(self, count: usize) -> usize {
         match self {
-            Self::Q4 => count / 8,
-            Self::Q8 => count / 4,
+            Self::Q4_0 | Self::Q4_1 => count / 8,
+            Self::Q8_0 => count / 4,
             Self::F32 => count,
         }
     }
 
-    /// f32 values that go with each block: scale, minimum.
+    /// f32 values that go with each block: scale, minimum (of [`Self::Q4_0`] -8 · scale).
     #[cfg(feature = "gpu")]
     pub(crate) const fn scales_per_block(self) -> usize {
         match self {
-            Self::Q4 => 2,
-            Self::Q8 => 1,
+            Self::Q4_0 | Self::Q4_1 => 2,
+            Self::Q8_0 => 1,
             Self::F32 => 0,
         }
     }
@@ -43,21 +47,28 @@ impl Format {
 /// Some rows of a matrix, as they come out of a checkpoint. Row-major, `[rows, k]`.
 #[derive(Clone, Copy, Debug)]
 pub enum Rows<'a> {
-    /// See [`Format::Q4`].
-    Q4 {
+    /// See [`Format::Q4_0`].
+    Q4_0 {
         /// `[rows, k]`, one 4-bit number a byte.
         quants: &'a [u8],
         /// `[rows, k / 32]`.
-        scales: &'a [f32],
-        /// `[rows, k / 32]`.
-        minima: &'a [f32],
+        scales: &'a [f16],
     },
-    /// See [`Format::Q8`].
-    Q8 {
+    /// See [`Format::Q4_1`].
+    Q4_1 {
+        /// `[rows, k]`, one 4-bit number a byte.
+        quants: &'a [u8],
+        /// `[rows, k / 32]`.
+        scales: &'a [f16],
+        /// `[rows, k / 32]`.
+        minima: &'a [f16],
+    },
+    /// See [`Format::Q8_0`].
+    Q8_0 {
         /// `[rows, k]`.
         quants: &'a [i8],
         /// `[rows, k / 32]`.
-        scales: &'a [f32],
+        scales: &'a [f16],
     },
     /// `[rows, k]`.
     F32(&'a [f32]),
@@ -67,8 +78,9 @@ impl Rows<'_> {
     /// The format these rows are of.
     pub fn format(&self) -> Format {
         match self {
-            Self::Q4 { .. } => Format::Q4,
-            Self::Q8 { .. } => Format::Q8,
+            Self::Q4_0 { .. } => Format::Q4_0,
+            Self::Q4_1 { .. } => Format::Q4_1,
+            Self::Q8_0 { .. } => Format::Q8_0,
             Self::F32(_) => Format::F32,
         }
     }
@@ -76,9 +88,19 @@ impl Rows<'_> {
     /// Number of weights.
     pub fn len(&self) -> usize {
         match self {
-            Self::Q4 { quants, .. } => quants.len(),
-            Self::Q8 { quants, .. } => quants.len(),
+            Self::Q4_0 { quants, .. } | Self::Q4_1 { quants, .. } => quants.len(),
+            Self::Q8_0 { quants, .. } => quants.len(),
             Self::F32(values) => values.len(),
+        }
+    }
+
+    /// Whether all scales and minima are finite. The lanes read others as different numbers.
+    pub fn is_finite(&self) -> bool {
+        let finite = |halves: &[f16]| halves.iter().all(|half| half.is_finite());
+        match self {
+            Self::Q4_1 { scales, minima, .. } => finite(scales) && finite(minima),
+            Self::Q4_0 { scales, .. } | Self::Q8_0 { scales, .. } => finite(scales),
+            Self::F32(values) => values.iter().all(|value| value.is_finite()),
         }
     }
 

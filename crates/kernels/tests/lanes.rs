@@ -3,8 +3,9 @@
 //! The GPU lane runs on whatever adapter wgpu finds (without a GPU: lavapipe); where there is none it says so and is skipped.
 
 use burn::tensor::{DType, Device, Int, Tensor, TensorData};
+use half::f16;
 use jeoul_kernels::{
-    BLOCK, Format, Processor, Rows, Weight, WeightBuilder,
+    BLOCK, Format, PLACES, Processor, Rows, Weight, WeightBuilder,
     ops::{self, Norm},
     weight::ROWS_PER_PUSH,
 };
@@ -91,8 +92,12 @@ fn assert_close(got: &[f32], want: &[f64], size: f64) {
 fn weight(format: Format, n: usize, k: usize, processor: &Processor) -> (Weight, Vec<f32>) {
     let mut builder = WeightBuilder::new(format, n, k, processor);
     let random = noise(n * k, 7);
-    let scales: Vec<f32> = noise(n * k / BLOCK, 8).iter().map(|x| x * 0.01).collect();
-    let minima: Vec<f32> = noise(n * k / BLOCK, 9).iter().map(|x| x * 0.05).collect();
+    let halves = |seed, size: f32| -> Vec<f16> {
+        let values = noise(n * k / BLOCK, seed).into_iter();
+        values.map(|x| f16::from_f32(x * size)).collect()
+    };
+    // So small that some of them have no whole mantissa.
+    let (scales, minima) = (halves(8, 0.002), halves(9, 0.01));
     let nibbles: Vec<u8> = random.iter().map(|x| ((x + 1.0) * 8.0) as u8).collect();
     let bytes: Vec<i8> = random.iter().map(|x| (x * 127.5) as i8).collect();
     // In two pushes, so that places within the matrix are tested too.
@@ -103,12 +108,16 @@ fn weight(format: Format, n: usize, k: usize, processor: &Processor) -> (Weight,
             rows.start * k / BLOCK..rows.end * k / BLOCK,
         );
         builder.push(match format {
-            Format::Q4 => Rows::Q4 {
+            Format::Q4_0 => Rows::Q4_0 {
+                quants: &nibbles[at],
+                scales: &scales[blocks],
+            },
+            Format::Q4_1 => Rows::Q4_1 {
                 quants: &nibbles[at],
                 scales: &scales[blocks.clone()],
                 minima: &minima[blocks],
             },
-            Format::Q8 => Rows::Q8 {
+            Format::Q8_0 => Rows::Q8_0 {
                 quants: &bytes[at],
                 scales: &scales[blocks],
             },
@@ -116,16 +125,20 @@ fn weight(format: Format, n: usize, k: usize, processor: &Processor) -> (Weight,
         });
     }
     let values = (0..n * k)
-        .map(|i| match format {
-            Format::Q4 => scales[i / BLOCK] * f32::from(nibbles[i]) + minima[i / BLOCK],
-            Format::Q8 => scales[i / BLOCK] * f32::from(bytes[i]),
-            Format::F32 => random[i],
+        .map(|i| {
+            let (scale, minimum) = (scales[i / BLOCK].to_f32(), minima[i / BLOCK].to_f32());
+            match format {
+                Format::Q4_0 => scale * (f32::from(nibbles[i]) - 8.0),
+                Format::Q4_1 => scale * f32::from(nibbles[i]) + minimum,
+                Format::Q8_0 => scale * f32::from(bytes[i]),
+                Format::F32 => random[i],
+            }
         })
         .collect();
     (builder.finish(), values)
 }
 
-const FORMATS: [Format; 3] = [Format::Q4, Format::Q8, Format::F32];
+const FORMATS: [Format; 4] = [Format::Q4_0, Format::Q4_1, Format::Q8_0, Format::F32];
 
 /// Shapes `[rows, n, k]` that fill no tile.
 const SHAPES: [[usize; 3]; 5] = [
@@ -219,7 +232,7 @@ fn a_product_is_added_to_what_is_there() {
 #[test]
 fn a_product_takes_a_view_that_does_not_begin_at_zero() {
     on_every_lane(|processor| {
-        let (w, _) = weight(Format::Q8, 24, 64, processor);
+        let (w, _) = weight(Format::Q8_0, 24, 64, processor);
         let norm = norm(64, processor).0;
         let x = tensor(&noise(5 * 64, 1), [5, 64], processor);
         let whole = read(ops::project(x.clone(), &norm, &w));
@@ -268,53 +281,27 @@ fn plain_turn(head: &[f32], angles: &[f32]) -> Vec<f32> {
     turned
 }
 
-#[test]
-fn keys_are_turned_to_their_position_and_values_are_not() {
-    on_every_lane(|processor| {
-        let (heads, kv_heads, head_dim, pairs) = (4, 2, 8, 3);
-        let (table, angles) = angles(10, pairs, processor);
-        let (width, kv_width) = (heads * head_dim, kv_heads * head_dim);
-        let all = width + 2 * kv_width;
-        let qkv = noise(2 * all, 1);
-        let tree = tree(&[[7, 0, 1], [4, 0, 2]], processor);
-        let cache = tensor(&vec![0.5; 5 * 2 * kv_width], [5, 2 * kv_width], processor);
-        let handle = cache.clone();
-        let qkv_on_lane = tensor(&qkv, [2, all], processor);
-        let got = read(ops::write_kv(cache, qkv_on_lane, table, tree, 2, head_dim));
-        let mut want = vec![0.5; 5 * 2 * kv_width];
-        for (row, position) in [7, 4].into_iter().enumerate() {
-            let angles = &angles[position * pairs..][..pairs];
-            let row_kv = &qkv[row * all + width..][..2 * kv_width];
-            let (keys, values) = row_kv.split_at(kv_width);
-            let place = &mut want[(2 + row) * 2 * kv_width..][..2 * kv_width];
-            let turned = keys
-                .chunks(head_dim)
-                .flat_map(|head| plain_turn(head, angles));
-            for (place, value) in place.iter_mut().zip(turned.chain(values.to_vec())) {
-                *place = f64::from(value);
-            }
-        }
-        assert_close(&got, &want, 1.0);
-        assert_eq!(
-            read(handle)[2 * 2 * kv_width],
-            0.5,
-            "another handle sees nothing of it"
-        );
-    });
-}
-
-#[test]
-fn cache_rows_land_at_their_place() {
-    on_every_lane(|processor| {
-        let cache = tensor(&[0.0; 5 * 4], [5, 4], processor);
-        let cache = ops::write_rows(cache, tensor(&[1.0; 8], [2, 4], processor), 1);
-        let cache = ops::write_rows(cache, tensor(&[2.0; 4], [1, 4], processor), 4);
-        let want: Vec<f32> = [0.0, 1.0, 1.0, 0.0, 2.0]
-            .iter()
-            .flat_map(|&v| [v; 4])
-            .collect();
-        assert_eq!(read(cache), want);
-    });
+/// A layer's cache into which rows of `keys` and `values` are written from place 0 on.
+fn written(
+    [keys, values]: [&[f32]; 2],
+    positions: &[i32],
+    angles: &Tensor<2>,
+    head_dim: usize,
+    processor: &Processor,
+) -> Tensor<2> {
+    let rows = positions.len();
+    let kv_width = keys.len() / rows;
+    let shape = [rows.next_multiple_of(PLACES), 2 * kv_width];
+    let empty = tensor(&vec![0.0; shape[0] * shape[1]], shape, processor);
+    let handle = empty.clone();
+    let lines: Vec<[i32; 3]> = positions.iter().map(|&p| [p, 0, rows as i32]).collect();
+    let queries = tensor(&vec![7.0; rows * kv_width], [rows, kv_width], processor);
+    let qkv = Tensor::cat(vec![queries, beside(keys, values, rows, processor)], 1);
+    let tree = tree(&lines, processor);
+    let cache = ops::write_kv(empty, qkv, angles.clone(), tree, 0, head_dim);
+    let untouched = read(handle).iter().all(|&x| x == 0.0);
+    assert!(untouched, "another handle sees nothing of it");
+    cache
 }
 
 /// Attention as plainly as it can be written: `seen` are the places each row sees.
@@ -355,7 +342,7 @@ fn beside(left: &[f32], right: &[f32], rows: usize, processor: &Processor) -> Te
     Tensor::cat(vec![left, right], 1)
 }
 
-/// Runs attention over random tensors and compares; gives `q` unturned, keys, values and the result.
+/// Runs attention over random tensors and compares; gives `q`, keys and values, all unturned, and the result.
 fn check_attention(
     shape: [usize; 3],
     base: usize,
@@ -363,10 +350,15 @@ fn check_attention(
     processor: &Processor,
 ) -> [Vec<f32>; 4] {
     let [heads, kv_heads, head_dim] = shape;
-    let (width, kv_width, places) = (heads * head_dim, kv_heads * head_dim, base + rows.len() + 3);
+    let (width, kv_width, places) = (heads * head_dim, kv_heads * head_dim, base + rows.len());
     let unturned = noise(rows.len() * width, 1);
     let (keys, values) = (noise(places * kv_width, 2), noise(places * kv_width, 3));
-    let (table, angles) = angles(places, head_dim / 2, processor);
+    // Some dimensions are not turned.
+    let pairs = head_dim / 2 - 1;
+    let (table, angles) = angles(places, pairs, processor);
+    let positions: Vec<i32> = (0..base as i32)
+        .chain(rows.iter().map(|line| line[0]))
+        .collect();
     let got = read(ops::attention(
         beside(
             &unturned,
@@ -374,23 +366,26 @@ fn check_attention(
             rows.len(),
             processor,
         ),
-        beside(&keys, &values, places, processor),
+        written([&keys, &values], &positions, &table, head_dim, processor),
         table,
         tree(rows, processor),
         base,
         head_dim,
     ));
-    let q: Vec<f32> = unturned
-        .chunks(width)
-        .zip(rows)
-        .flat_map(|(row, line)| {
-            let angles = &angles[line[0] as usize * head_dim / 2..][..head_dim / 2];
+    let turned = |rows: &[f32], positions: &[i32]| -> Vec<f32> {
+        let width = rows.len() / positions.len();
+        let rows = rows.chunks(width).zip(positions);
+        rows.flat_map(|(row, &position)| {
+            let angles = &angles[position as usize * pairs..][..pairs];
             let heads = row.chunks(head_dim);
             heads
                 .flat_map(|head| plain_turn(head, angles))
                 .collect::<Vec<_>>()
         })
-        .collect();
+        .collect()
+    };
+    let q = turned(&unturned, &positions[base..]);
+    let turned_keys = turned(&keys, &positions);
     let seen: Vec<Vec<usize>> = (0..rows.len())
         .map(|row| {
             let above = (0..=row).filter(|&other| rows[other][2] > row as i32);
@@ -399,11 +394,8 @@ fn check_attention(
                 .collect()
         })
         .collect();
-    assert_close(
-        &got,
-        &plain_attention([&q, &keys, &values], shape, &seen),
-        1.0,
-    );
+    let want = plain_attention([&q, &turned_keys, &values], shape, &seen);
+    assert_close(&got, &want, 1.0);
     [unturned, keys, values, got]
 }
 
@@ -455,22 +447,49 @@ fn on_the_cpu_a_branch_gives_the_bits_of_a_line() {
     let processor = Processor::Cpu(Device::flex());
     let [q, keys, values, got] = check_attention([9, 3, 64], 20, &BRANCHES, &processor);
     // The last row: 13 places, then rows 3, 7 and 8 of the batch.
-    let line_of = |rows: &[f32]| {
+    let [keys, values] = [keys, values].map(|rows| {
         let places = (0..13).chain([23, 27, 28]);
         places
             .flat_map(|place| rows[place * 192..][..192].to_vec())
             .collect::<Vec<f32>>()
-    };
-    let (table, _) = angles(20 + 9 + 3, 32, &processor);
+    });
+    let (table, _) = angles(20 + 9, 31, &processor);
+    let positions: Vec<i32> = (0..16).collect();
     let alone = read(ops::attention(
         beside(&q[8 * 576..], &[0.0; 2 * 192], 1, &processor),
-        beside(&line_of(&keys), &line_of(&values), 16, &processor),
+        written([&keys, &values], &positions, &table, 64, &processor),
         table,
         tree(&line(15, 1), &processor),
         15,
         64,
     ));
     assert_eq!(alone, got[8 * 576..]);
+}
+
+#[test]
+fn places_that_move_are_seen_where_they_are_now() {
+    on_every_lane(|processor| {
+        let (kv_width, head_dim, places) = (16, 8, 40);
+        let (keys, values) = (noise(places * kv_width, 2), noise(places * kv_width, 3));
+        // Angles of nothing.
+        let table = tensor(&[1.0, 0.0].repeat(places), [places, 2], processor);
+        let positions: Vec<i32> = (0..places as i32).collect();
+        let cache = written([&keys, &values], &positions, &table, head_dim, processor);
+        let cache = ops::move_places(cache, ints(&[15, 20, 37], processor), 14, head_dim);
+        let q = noise(2 * kv_width, 4);
+        let qkv = beside(&q, &[0.0; 2 * 16], 1, processor);
+        let got = read(ops::attention(
+            qkv,
+            cache,
+            table,
+            tree(&line(16, 1), processor),
+            16,
+            head_dim,
+        ));
+        let seen: Vec<usize> = (0..14).chain([15, 20, 37]).collect();
+        let want = plain_attention([&q, &keys, &values], [4, 2, head_dim], &[seen]);
+        assert_close(&got, &want, 1.0);
+    });
 }
 
 #[test]

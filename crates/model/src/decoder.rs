@@ -7,7 +7,7 @@ use burn::tensor::{DType, Int, Tensor, TensorData};
 use jeoul_checkpoint::{ByteSource, Checkpoint, Config};
 use jeoul_eval::plan::{Batch, Scored};
 use jeoul_kernels::{
-    Processor, Weight,
+    PLACES, Processor, Weight,
     ops::{self, Norm},
 };
 
@@ -103,8 +103,9 @@ impl Decoder {
         })
     }
 
-    /// An empty cache with room for `places` tokens.
+    /// An empty cache with room for at least `places` tokens.
     pub fn cache(&self, places: usize) -> Cache {
+        let places = places.next_multiple_of(PLACES);
         Cache {
             layers: self
                 .layers
@@ -116,14 +117,14 @@ impl Decoder {
         }
     }
 
-    /// Gives a cache more places. The first `kept` stay as they are; the others are empty.
-    pub fn grow(&self, cache: &mut Cache, places: usize, kept: usize) {
+    /// Gives a cache more places. Those it has stay as they are if it `is_kept`.
+    pub fn grow(&self, cache: &mut Cache, places: usize, is_kept: bool) {
+        let places = places.next_multiple_of(PLACES);
         for layer in &mut cache.layers {
             let old = layer.take().expect("given back below");
-            let new = self.places(places);
-            *layer = Some(match kept {
-                0 => new,
-                _ => ops::write_rows(new, old.narrow(0, 0, kept), 0),
+            *layer = Some(match is_kept {
+                true => Tensor::cat(vec![old, self.places(places - cache.places)], 0),
+                false => self.places(places),
             });
         }
         cache.angles = self.angles(places);
@@ -212,8 +213,8 @@ impl Decoder {
         let places = self.ints(&places);
         for layer in &mut cache.layers {
             let cache = layer.take().expect("given back below");
-            let rows = cache.clone().select(0, places.clone());
-            *layer = Some(ops::write_rows(cache, rows, keep.path));
+            let moved = ops::move_places(cache, places.clone(), keep.path, self.config.head_dim);
+            *layer = Some(moved);
         }
     }
 

@@ -40,6 +40,12 @@ pub enum ModelError {
         /// What must divide it.
         allowed: u64,
     },
+    /// A tensor holds infinity or NaN.
+    #[error("`{name}` holds a weight or a scale that is infinite or not a number")]
+    NotFinite {
+        /// The tensor.
+        name: String,
+    },
     /// A request is longer than the model can read.
     #[error("request {request} has {found} tokens; the model reads at most {allowed}")]
     TooLong {

@@ -290,8 +290,8 @@ impl Fast {
     /// Makes room for `places` tokens.
     fn reserve(&mut self, places: usize) {
         if places > self.cache.places() {
-            let (places, kept) = (places.next_power_of_two(), self.path.len());
-            self.decoder.grow(&mut self.cache, places, kept);
+            let (places, is_kept) = (places.next_power_of_two(), !self.path.is_empty());
+            self.decoder.grow(&mut self.cache, places, is_kept);
         }
     }
 

@@ -86,7 +86,12 @@ impl<'a, S: ByteSource> Loader<'a, S> {
             let info = self.checkpoint.tensor(name)?;
             for rows in chunks(info) {
                 self.checkpoint.read_rows(info, rows, &mut self.buffer)?;
-                builder.push(self.unpacked.rows(info.ty, &self.buffer));
+                let rows = self.unpacked.rows(info.ty, &self.buffer);
+                if !rows.is_finite() {
+                    let name = (*name).to_owned();
+                    return Err(ModelError::NotFinite { name });
+                }
+                builder.push(rows);
                 self.advance(self.buffer.len() as u64).await?;
             }
         }

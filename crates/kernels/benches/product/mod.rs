@@ -1,6 +1,7 @@
 //! One product of activations with a packed matrix, with invented numbers: what is measured natively and in wasm.
 
 use burn::tensor::{DType, Device, Tensor, TensorData};
+use half::f16;
 use jeoul_kernels::{BLOCK, Format, Processor, Rows, Weight, WeightBuilder, ops, ops::Norm};
 
 /// `norm(x) · Wᵀ`.
@@ -32,17 +33,21 @@ impl Product {
 }
 
 fn weight(format: Format, n: usize, k: usize, processor: &Processor) -> Weight {
-    let scales = vec![0.01; n * k / BLOCK];
+    let scales = vec![f16::from_f32(0.01); n * k / BLOCK];
     let nibbles: Vec<u8> = (0..n * k).map(|i| (i * 7 % 16) as u8).collect();
     let bytes: Vec<i8> = (0..n * k).map(|i| (i * 7 % 251) as i8).collect();
     let mut builder = WeightBuilder::new(format, n, k, processor);
     builder.push(match format {
-        Format::Q4 => Rows::Q4 {
+        Format::Q4_0 => Rows::Q4_0 {
+            quants: &nibbles,
+            scales: &scales,
+        },
+        Format::Q4_1 => Rows::Q4_1 {
             quants: &nibbles,
             scales: &scales,
             minima: &scales,
         },
-        _ => Rows::Q8 {
+        _ => Rows::Q8_0 {
             quants: &bytes,
             scales: &scales,
         },

@@ -5,14 +5,15 @@
 //! accumulator per output.
 
 use super::isa::Isa;
-use super::pack::{F32Block, PAIRS, PANEL, Q4Block, Q8Block};
+use super::pack::{F32Block, Halves, Nibbles, PAIRS, PANEL, Q4_0Block, Q4_1Block, Q8_0Block};
 use super::quantize::{Activations, Pairs, Quantized, RowBlock, Rows};
 use super::widest::widest;
 use crate::{BLOCK, Format};
 
 // No sum within a block overflows, so its order is free.
 const _: () = assert!(
-    32767 * 15 * BLOCK as i64 <= i32::MAX as i64 && 32767 * 128 * BLOCK as i64 <= i32::MAX as i64
+    32767 * 16 * 15 * BLOCK as i64 <= i32::MAX as i64
+        && 32767 * 128 * BLOCK as i64 <= i32::MAX as i64
 );
 
 /// A matrix in panels; see [`super::pack`].
@@ -25,7 +26,7 @@ pub(super) struct Matrix<'a> {
 }
 
 widest! {
-    /// `out [rows, n] = x · Wᵀ`, for [`Format::Q4`] and [`Format::Q8`].
+    /// `out [rows, n] = x · Wᵀ`, for quantised formats.
     pub(super) fn quantized(isa; x: &Activations, weights: &Matrix<'_>, out: &mut [f32]) {
         panels(isa, x, weights, out);
     }
@@ -38,8 +39,9 @@ const ROWS_MAX: usize = 256;
 fn panels<I: Isa>(isa: I, x: &Activations, weights: &Matrix<'_>, out: &mut [f32]) {
     let (words, n) = (weights.words, weights.n);
     match weights.format {
-        Format::Q4 => all_rows::<I, Q4Block>(isa, x, bytemuck::cast_slice(words), n, out),
-        _ => all_rows::<I, Q8Block>(isa, x, bytemuck::cast_slice(words), n, out),
+        Format::Q4_0 => all_rows::<I, Q4_0Block>(isa, x, bytemuck::cast_slice(words), n, out),
+        Format::Q4_1 => all_rows::<I, Q4_1Block>(isa, x, bytemuck::cast_slice(words), n, out),
+        _ => all_rows::<I, Q8_0Block>(isa, x, bytemuck::cast_slice(words), n, out),
     }
 }
 
@@ -73,11 +75,12 @@ fn few<I: Isa, B: Block, const N: usize>(
         for (block, weights) in blocks.iter().enumerate() {
             let scales = Scales::of(isa, weights);
             if let Some((pairs, quantized)) = rows.block(block).as_chunk::<N>(0) {
-                let sums = weights.streamed(isa, pairs);
+                let sums = weights.streamed(isa, pairs, begin::<I, B, N>(isa, quantized));
                 scales.add(isa, sums, quantized, &mut tiles);
             }
             for (row, left) in rows.leftovers(block) {
-                let sums = weights.streamed(isa, &[left.pairs]);
+                let sums = begin::<I, B, 1>(isa, &[left.scale]);
+                let sums = weights.streamed(isa, &[left.pairs], sums);
                 let tile = std::array::from_mut(&mut tiles[row]);
                 scales.add(isa, sums, &[left.scale], tile);
             }
@@ -98,16 +101,17 @@ fn many<I: Isa, B: Block>(isa: I, rows: &Rows<'_>, blocks: &[B], n: usize, out: 
             let (scales, activations) = (Scales::of(isa, weights), rows.block(block));
             let mut done = 0;
             if I::ROWS >= 8 {
-                done = scales.add_chunks::<8>(isa, &widened, &activations, &mut tiles, done);
+                done = scales.add_chunks::<B, 8>(isa, &widened, &activations, &mut tiles, done);
             }
             if I::ROWS >= 4 {
-                done = scales.add_chunks::<4>(isa, &widened, &activations, &mut tiles, done);
+                done = scales.add_chunks::<B, 4>(isa, &widened, &activations, &mut tiles, done);
             }
-            done = scales.add_chunks::<2>(isa, &widened, &activations, &mut tiles, done);
-            scales.add_chunks::<1>(isa, &widened, &activations, &mut tiles, done);
+            done = scales.add_chunks::<B, 2>(isa, &widened, &activations, &mut tiles, done);
+            scales.add_chunks::<B, 1>(isa, &widened, &activations, &mut tiles, done);
             for (row, left) in rows.leftovers(block) {
                 let tile = std::array::from_mut(&mut tiles[row]);
-                let sums = buffered(isa, &widened, &[left.pairs]);
+                let sums = begin::<I, B, 1>(isa, &[left.scale]);
+                let sums = buffered(isa, &widened, &[left.pairs], sums);
                 scales.add(isa, sums, &[left.scale], tile);
             }
         }
@@ -130,74 +134,91 @@ fn store<I: Isa>(isa: I, tiles: &[I::Floats], panel: usize, n: usize, out: &mut 
 ///
 /// No closures here and below: they would not be compiled for the instruction set.
 trait Block: bytemuck::Pod {
+    /// What is subtracted from each quant.
+    const OFFSET: i32;
     /// One scale a column.
-    fn scales(&self) -> &[f32; PANEL];
+    fn scales(&self) -> &Halves;
     /// One minimum a column, if the format has any.
-    fn minima(&self) -> Option<&[f32; PANEL]>;
+    fn minima(&self) -> Option<&Halves>;
     /// Widens all weights.
     fn widen<I: Isa>(&self, isa: I, into: &mut [I::Pair; PAIRS]);
-    /// Integer sums, each pair of weights widened where it is used.
-    fn streamed<I: Isa, const N: usize>(&self, isa: I, rows: &[Pairs; N]) -> [I::Sums; N];
+    /// Adds to integer sums, each pair of weights widened where it is used.
+    fn streamed<I: Isa, const N: usize>(
+        &self,
+        isa: I,
+        rows: &[Pairs; N],
+        sums: [I::Sums; N],
+    ) -> [I::Sums; N];
 }
 
-impl Block for Q4Block {
+impl Block for Q4_0Block {
+    const OFFSET: i32 = 8;
+
     #[inline(always)]
-    fn scales(&self) -> &[f32; PANEL] {
+    fn scales(&self) -> &Halves {
         &self.scales
     }
 
     #[inline(always)]
-    fn minima(&self) -> Option<&[f32; PANEL]> {
+    fn minima(&self) -> Option<&Halves> {
+        None
+    }
+
+    #[inline(always)]
+    fn widen<I: Isa>(&self, isa: I, into: &mut [I::Pair; PAIRS]) {
+        widen_nibbles(isa, &self.quants, into);
+    }
+
+    #[inline(always)]
+    fn streamed<I: Isa, const N: usize>(
+        &self,
+        isa: I,
+        rows: &[Pairs; N],
+        sums: [I::Sums; N],
+    ) -> [I::Sums; N] {
+        streamed_nibbles(isa, &self.quants, rows, sums)
+    }
+}
+
+impl Block for Q4_1Block {
+    const OFFSET: i32 = 0;
+
+    #[inline(always)]
+    fn scales(&self) -> &Halves {
+        &self.scales
+    }
+
+    #[inline(always)]
+    fn minima(&self) -> Option<&Halves> {
         Some(&self.minima)
     }
 
     #[inline(always)]
     fn widen<I: Isa>(&self, isa: I, into: &mut [I::Pair; PAIRS]) {
-        for (four, words) in into.as_chunks_mut().0.iter_mut().zip(&self.quants) {
-            *four = isa.widen_q4(words);
-        }
+        widen_nibbles(isa, &self.quants, into);
     }
 
     #[inline(always)]
-    fn streamed<I: Isa, const N: usize>(&self, isa: I, rows: &[Pairs; N]) -> [I::Sums; N] {
-        let mut sums = [isa.zero(); N];
-        // Sums twice as many fit the registers only for few rows; for more the shifts are shared.
-        if 2 * N > I::ROWS {
-            for (i, words) in self.quants.iter().enumerate() {
-                let weights = isa.widen_q4(words);
-                for (pair, weights) in weights.iter().enumerate() {
-                    for (sum, row) in sums.iter_mut().zip(rows) {
-                        *sum = isa.dot(*sum, row[4 * i + pair], *weights);
-                    }
-                }
-            }
-            return sums;
-        }
-        let mut sixteenfold = [isa.zero(); N];
-        for (i, words) in self.quants.iter().enumerate() {
-            let [first, second, third, fourth] = isa.widen_q4_unshifted(words);
-            for ((sum, high), row) in sums.iter_mut().zip(&mut sixteenfold).zip(rows) {
-                *sum = isa.dot(*sum, row[4 * i], first);
-                *high = isa.dot(*high, row[4 * i + 1], second);
-                *sum = isa.dot(*sum, row[4 * i + 2], third);
-                *high = isa.dot(*high, row[4 * i + 3], fourth);
-            }
-        }
-        for (sum, high) in sums.iter_mut().zip(sixteenfold) {
-            *sum = isa.add_sixteenth(*sum, high);
-        }
-        sums
+    fn streamed<I: Isa, const N: usize>(
+        &self,
+        isa: I,
+        rows: &[Pairs; N],
+        sums: [I::Sums; N],
+    ) -> [I::Sums; N] {
+        streamed_nibbles(isa, &self.quants, rows, sums)
     }
 }
 
-impl Block for Q8Block {
+impl Block for Q8_0Block {
+    const OFFSET: i32 = 0;
+
     #[inline(always)]
-    fn scales(&self) -> &[f32; PANEL] {
+    fn scales(&self) -> &Halves {
         &self.scales
     }
 
     #[inline(always)]
-    fn minima(&self) -> Option<&[f32; PANEL]> {
+    fn minima(&self) -> Option<&Halves> {
         None
     }
 
@@ -209,8 +230,12 @@ impl Block for Q8Block {
     }
 
     #[inline(always)]
-    fn streamed<I: Isa, const N: usize>(&self, isa: I, rows: &[Pairs; N]) -> [I::Sums; N] {
-        let mut sums = [isa.zero(); N];
+    fn streamed<I: Isa, const N: usize>(
+        &self,
+        isa: I,
+        rows: &[Pairs; N],
+        mut sums: [I::Sums; N],
+    ) -> [I::Sums; N] {
         for (i, bytes) in self.quants.iter().enumerate() {
             let [first, second] = isa.widen_q8(bytes);
             for (sum, row) in sums.iter_mut().zip(rows) {
@@ -222,14 +247,70 @@ impl Block for Q8Block {
     }
 }
 
-/// Integer sums of a block that was widened before.
+/// Widens all 4-bit weights of a block.
+#[inline(always)]
+fn widen_nibbles<I: Isa>(isa: I, quants: &Nibbles, into: &mut [I::Pair; PAIRS]) {
+    for (four, words) in into.as_chunks_mut().0.iter_mut().zip(quants) {
+        *four = isa.widen_q4(words);
+    }
+}
+
+/// Adds to integer sums, each pair of 4-bit weights widened where it is used.
+#[inline(always)]
+fn streamed_nibbles<I: Isa, const N: usize>(
+    isa: I,
+    quants: &Nibbles,
+    rows: &[Pairs; N],
+    mut sums: [I::Sums; N],
+) -> [I::Sums; N] {
+    // Sums twice as many fit the registers only for few rows; for more the shifts are shared.
+    if 2 * N > I::ROWS {
+        for (i, words) in quants.iter().enumerate() {
+            let weights = isa.widen_q4(words);
+            for (pair, weights) in weights.iter().enumerate() {
+                for (sum, row) in sums.iter_mut().zip(rows) {
+                    *sum = isa.dot(*sum, row[4 * i + pair], *weights);
+                }
+            }
+        }
+        return sums;
+    }
+    let mut sixteenfold = [isa.sums(0); N];
+    for (i, words) in quants.iter().enumerate() {
+        let [first, second, third, fourth] = isa.widen_q4_unshifted(words);
+        for ((sum, high), row) in sums.iter_mut().zip(&mut sixteenfold).zip(rows) {
+            *sum = isa.dot(*sum, row[4 * i], first);
+            *high = isa.dot(*high, row[4 * i + 1], second);
+            *sum = isa.dot(*sum, row[4 * i + 2], third);
+            *high = isa.dot(*high, row[4 * i + 3], fourth);
+        }
+    }
+    for (sum, high) in sums.iter_mut().zip(sixteenfold) {
+        *sum = isa.add_sixteenth(*sum, high);
+    }
+    sums
+}
+
+/// Integer sums that already hold what a format's offset takes from them: `Σ x · (q - o) = Σ x · q - o · Σ x`.
+#[inline(always)]
+fn begin<I: Isa, B: Block, const N: usize>(isa: I, rows: &[Quantized; N]) -> [I::Sums; N] {
+    let mut sums = [isa.sums(0); N];
+    if B::OFFSET != 0 {
+        for (sum, row) in sums.iter_mut().zip(rows) {
+            *sum = isa.sums(row.total.wrapping_mul(-B::OFFSET)); // only infinite activations wrap
+        }
+    }
+    sums
+}
+
+/// Adds to integer sums of a block that was widened before.
 #[inline(always)]
 fn buffered<I: Isa, const N: usize>(
     isa: I,
     widened: &[I::Pair; PAIRS],
     rows: &[Pairs; N],
+    mut sums: [I::Sums; N],
 ) -> [I::Sums; N] {
-    let mut sums = [isa.zero(); N];
     for (pair, weights) in widened.iter().enumerate() {
         for (sum, row) in sums.iter_mut().zip(rows) {
             *sum = isa.dot(*sum, row[pair], *weights);
@@ -250,17 +331,17 @@ impl<I: Isa> Scales<I> {
     fn of(isa: I, block: &impl Block) -> Self {
         let mut minima = None;
         if let Some(values) = block.minima() {
-            minima = Some(isa.load(values));
+            minima = Some(isa.halves(values));
         }
         Self {
-            scales: isa.load(block.scales()),
+            scales: isa.halves(block.scales()),
             minima,
         }
     }
 
     /// Rows from `done` on, `N` at a time; gives how far it came.
     #[inline(always)]
-    fn add_chunks<const N: usize>(
+    fn add_chunks<B: Block, const N: usize>(
         &self,
         isa: I,
         widened: &[I::Pair; PAIRS],
@@ -271,7 +352,8 @@ impl<I: Isa> Scales<I> {
         while let (Some((pairs, quantized)), Some(tiles)) =
             (rows.as_chunk::<N>(done), tiles[done..].first_chunk_mut())
         {
-            self.add(isa, buffered(isa, widened, pairs), quantized, tiles);
+            let sums = buffered(isa, widened, pairs, begin::<I, B, N>(isa, quantized));
+            self.add(isa, sums, quantized, tiles);
             done += N;
         }
         done
@@ -324,7 +406,7 @@ mod tests {
 
     /// Calls `test` with some rows, one of them with an outlier, and a matrix of each format.
     fn for_each_case(test: impl Fn(&[f32], &Matrix<'_>)) {
-        for format in [Format::Q4, Format::Q8] {
+        for format in [Format::Q4_0, Format::Q4_1, Format::Q8_0] {
             let words = noise::panels(format, N, K);
             for rows in (1..=13).chain([ROWS_MAX + 3]) {
                 let mut x = noise::numbers(rows * K);

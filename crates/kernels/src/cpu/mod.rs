@@ -4,6 +4,7 @@
 //! **Invariant:** a row's result depends on that row alone, never on how many rows are computed with it.
 
 mod attention;
+mod cache;
 mod embed;
 mod gate;
 mod isa;
@@ -215,19 +216,29 @@ impl LanguageOps for Flex {
     ) -> FlexTensor {
         let ([_, width], kv_width, qkv) = (dims(&qkv), dims(&cache)[1], contiguous(qkv));
         let rows = floats(&qkv).chunks_exact(width);
-        let places = values_mut(&mut cache)[base * kv_width..].chunks_exact_mut(kv_width);
+        let blocks = values_mut(&mut cache);
         let (angles, tree) = (Angles::new(&angles), contiguous(tree));
-        for ((place, row), line) in places.zip(rows).zip(rows_of(&tree)) {
-            place.copy_from_slice(&row[width - kv_width..]);
-            angles.turn(&mut place[..kv_width / 2], line.position, head_dim);
+        let mut turned = vec![0.0; kv_width / 2];
+        for ((place, row), line) in (base..).zip(rows).zip(rows_of(&tree)) {
+            let (key, value) = row[width - kv_width..].split_at(kv_width / 2);
+            turned.copy_from_slice(key);
+            angles.turn(&mut turned, line.position, head_dim);
+            cache::write(blocks, place, head_dim, &turned, value);
         }
         cache
     }
 
-    fn write_rows(mut cache: FlexTensor, rows: FlexTensor, place: usize) -> FlexTensor {
-        let (width, rows) = (dims(&rows)[1], contiguous(rows));
-        let source = floats(&rows);
-        values_mut(&mut cache)[place * width..][..source.len()].copy_from_slice(source);
+    fn move_places(
+        mut cache: FlexTensor,
+        from: FlexTensor,
+        to: usize,
+        head_dim: usize,
+    ) -> FlexTensor {
+        let (kv_width, from) = (dims(&cache)[1] / 2, contiguous(from));
+        let blocks = values_mut(&mut cache);
+        for (to, &from) in (to..).zip(words(&from)) {
+            cache::copy(blocks, kv_width, head_dim, from as usize, to);
+        }
         cache
     }
 
@@ -249,8 +260,8 @@ impl LanguageOps for Flex {
             let from = q.len() - width;
             angles.turn(&mut q[from..], line.position, head_dim);
         }
-        let cache = attention::Cache {
-            places: floats(&cache),
+        let cache = cache::Cache {
+            blocks: floats(&cache),
             kv_width: kv_width / 2,
             head_dim,
             first_head: 0,

@@ -16,21 +16,34 @@ pub(crate) const PAIRS: usize = BLOCK / 2;
 /// Bytes of a panel that are widened at a time: four pairs of k in 4 bits, two in 8 bits.
 pub(crate) const CHUNK: usize = 4 * PANEL;
 
-/// [`Format::Q4`]: `w = scale · q + minimum`.
+/// The bits of one half ([`half::f16`]) a column: as the file has them, since a product of few rows waits for every byte.
+pub(super) type Halves = [u16; PANEL];
+
+/// 4-bit numbers as words `[eight][column]` of 8 values of k, each at its [`nibble_shift`].
+pub(super) type Nibbles = [[u8; CHUNK]; BLOCK / 8];
+
+/// [`Format::Q4_0`]: `w = scale · (q - 8)`.
 #[derive(Clone, Copy, Pod, Zeroable)]
 #[repr(C)]
-pub(super) struct Q4Block {
-    pub(super) scales: [f32; PANEL],
-    pub(super) minima: [f32; PANEL],
-    /// Words `[eight][column]` of 8 values of k, each at its [`nibble_shift`].
-    pub(super) quants: [[u8; CHUNK]; BLOCK / 8],
+pub(super) struct Q4_0Block {
+    pub(super) scales: Halves,
+    pub(super) quants: Nibbles,
 }
 
-/// [`Format::Q8`]: `w = scale · q`.
+/// [`Format::Q4_1`]: `w = scale · q + minimum`.
 #[derive(Clone, Copy, Pod, Zeroable)]
 #[repr(C)]
-pub(super) struct Q8Block {
-    pub(super) scales: [f32; PANEL],
+pub(super) struct Q4_1Block {
+    pub(super) scales: Halves,
+    pub(super) minima: Halves,
+    pub(super) quants: Nibbles,
+}
+
+/// [`Format::Q8_0`]: `w = scale · q`.
+#[derive(Clone, Copy, Pod, Zeroable)]
+#[repr(C)]
+pub(super) struct Q8_0Block {
+    pub(super) scales: Halves,
     /// `[pair][column][2]`.
     pub(super) quants: [[u8; CHUNK]; PAIRS / 2],
 }
@@ -57,11 +70,19 @@ const fn nibbles(eight: [u8; 8]) -> [u8; 4] {
     (joined(even) | joined(odd) << 16).to_le_bytes()
 }
 
+/// Writes a column of a block.
+fn write_nibbles(into: &mut Nibbles, column: usize, quants: &[u8; BLOCK]) {
+    for (words, eight) in into.iter_mut().zip(quants.as_chunks::<8>().0) {
+        words[4 * column..][..4].copy_from_slice(&nibbles(*eight));
+    }
+}
+
 /// Words of 32 bits in a panel of `k` weights a column.
 pub(super) const fn panel_words(format: Format, k: usize) -> usize {
     let block = match format {
-        Format::Q4 => size_of::<Q4Block>(),
-        Format::Q8 => size_of::<Q8Block>(),
+        Format::Q4_0 => size_of::<Q4_0Block>(),
+        Format::Q4_1 => size_of::<Q4_1Block>(),
+        Format::Q8_0 => size_of::<Q8_0Block>(),
         Format::F32 => size_of::<F32Block>(),
     };
     k / BLOCK * block / size_of::<i32>()
@@ -89,35 +110,40 @@ impl Panels {
             let (panel, column) = ((first + row) / PANEL, (first + row) % PANEL);
             let panel = &mut self.words[panel * size..][..size];
             match rows {
-                Rows::Q4 {
+                Rows::Q4_0 { quants, scales } => {
+                    let panel: &mut [Q4_0Block] = bytemuck::cast_slice_mut(panel);
+                    let quants = quants[row * k..][..k].as_chunks().0;
+                    let scales = &scales[row * blocks..];
+                    for ((into, q), scale) in panel.iter_mut().zip(quants).zip(scales) {
+                        write_nibbles(&mut into.quants, column, q);
+                        into.scales[column] = scale.to_bits();
+                    }
+                }
+                Rows::Q4_1 {
                     quants,
                     scales,
                     minima,
                 } => {
-                    let panel: &mut [Q4Block] = bytemuck::cast_slice_mut(panel);
-                    let quants = quants[row * k..][..k].as_chunks::<BLOCK>().0;
+                    let panel: &mut [Q4_1Block] = bytemuck::cast_slice_mut(panel);
+                    let quants = quants[row * k..][..k].as_chunks().0;
                     let scales = scales[row * blocks..].iter().zip(&minima[row * blocks..]);
-                    for ((into, q), (&scale, &minimum)) in panel.iter_mut().zip(quants).zip(scales)
-                    {
-                        let eights = into.quants.iter_mut().zip(q.as_chunks::<8>().0);
-                        for (words, eight) in eights {
-                            words[4 * column..][..4].copy_from_slice(&nibbles(*eight));
-                        }
-                        into.scales[column] = scale;
-                        into.minima[column] = minimum;
+                    for ((into, q), (scale, minimum)) in panel.iter_mut().zip(quants).zip(scales) {
+                        write_nibbles(&mut into.quants, column, q);
+                        into.scales[column] = scale.to_bits();
+                        into.minima[column] = minimum.to_bits();
                     }
                 }
-                Rows::Q8 { quants, scales } => {
-                    let panel: &mut [Q8Block] = bytemuck::cast_slice_mut(panel);
+                Rows::Q8_0 { quants, scales } => {
+                    let panel: &mut [Q8_0Block] = bytemuck::cast_slice_mut(panel);
                     let quants = quants[row * k..][..k].as_chunks::<BLOCK>().0;
                     let scales = &scales[row * blocks..];
-                    for ((into, q), &scale) in panel.iter_mut().zip(quants).zip(scales) {
+                    for ((into, q), scale) in panel.iter_mut().zip(quants).zip(scales) {
                         let pairs = into.quants.as_flattened_mut();
                         for (pair, q) in q.as_chunks::<2>().0.iter().enumerate() {
                             pairs[(pair * PANEL + column) * 2..][..2]
                                 .copy_from_slice(bytemuck::cast_slice(q));
                         }
-                        into.scales[column] = scale;
+                        into.scales[column] = scale.to_bits();
                     }
                 }
                 Rows::F32(values) => {

@@ -24,7 +24,9 @@ pub(super) type Pairs = [i32; BLOCK / 2];
 pub(super) struct Quantized {
     /// What one unit stands for.
     pub(super) scale: f32,
-    /// Scale times the sum of the values; multiplies a weight block's minimum.
+    /// Sum of the values.
+    pub(super) total: i32,
+    /// Scale times `total`; multiplies a weight block's minimum.
     pub(super) sum: f32,
 }
 
@@ -184,9 +186,9 @@ fn quantize(x: &[f32; BLOCK], largest: f32) -> (Pairs, Quantized) {
     for (value, x) in values.iter_mut().zip(x) {
         *value = math::round(x * inverse).1;
     }
-    let mut sum = 0_i32;
+    let mut total = 0_i32;
     for value in values {
-        sum = sum.wrapping_add(value); // only infinite activations wrap
+        total = total.wrapping_add(value); // only infinite activations wrap
     }
     let mut pairs = [0; BLOCK / 2];
     for (pair, two) in pairs.iter_mut().zip(values.as_chunks::<2>().0) {
@@ -197,7 +199,8 @@ fn quantize(x: &[f32; BLOCK], largest: f32) -> (Pairs, Quantized) {
         pairs,
         Quantized {
             scale,
-            sum: scale * sum as f32,
+            total,
+            sum: scale * total as f32,
         },
     )
 }

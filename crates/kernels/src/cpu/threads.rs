@@ -12,7 +12,8 @@ mod pool;
 use std::ops::Range;
 use std::sync::Mutex;
 
-use super::attention::{self, Cache};
+use super::attention;
+use super::cache::Cache;
 use super::matmul::{self, Matrix};
 use super::pack::{PANEL, panel_words};
 use super::quantize::Activations;
@@ -319,7 +320,7 @@ mod tests {
     fn products_are_equal_to_the_bit() {
         // Columns beyond a multiple of a panel.
         for (k, n) in [(256, 1000), (512, 40 * PANEL + 3)] {
-            for format in [Format::Q4, Format::Q8, Format::F32] {
+            for format in [Format::Q4_0, Format::Q4_1, Format::Q8_0, Format::F32] {
                 let words = noise::panels(format, n, k);
                 let weights = Matrix {
                     words: &words,
@@ -344,7 +345,7 @@ mod tests {
         let (heads, kv_heads, head_dim, places) = (6, 3, 36, 400);
         let kept = noise::numbers(places * 2 * kv_heads * head_dim);
         let cache = Cache {
-            places: &kept,
+            blocks: &kept,
             kv_width: kv_heads * head_dim,
             head_dim,
             first_head: 0,

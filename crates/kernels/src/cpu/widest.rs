@@ -22,7 +22,7 @@ macro_rules! widest {
                 fn avx512(isa: Avx512, $($argument: $type),*) $(-> $result)? {
                     body(isa, $($argument),*)
                 }
-                #[target_feature(enable = "avx2")]
+                #[target_feature(enable = "avx2,f16c")]
                 fn avx2(isa: Avx2, $($argument: $type),*) $(-> $result)? {
                     body(isa, $($argument),*)
                 }

@@ -53,8 +53,8 @@ fn dims(tensor: &CubeTensor) -> [usize; 2] {
 /// The format as kernels take it at compile time: bits per quant.
 const fn bits(format: Format) -> u32 {
     match format {
-        Format::Q4 => 4,
-        Format::Q8 => 8,
+        Format::Q4_0 | Format::Q4_1 => 4,
+        Format::Q8_0 => 8,
         Format::F32 => 32,
     }
 }
@@ -62,8 +62,8 @@ const fn bits(format: Format) -> u32 {
 /// Scales and minima of a block as kernels load them, at once.
 const fn scale_width(format: Format) -> usize {
     match format {
-        Format::Q4 => 2,
-        Format::Q8 | Format::F32 => 1,
+        Format::Q4_0 | Format::Q4_1 => 2,
+        Format::Q8_0 | Format::F32 => 1,
     }
 }
 
@@ -279,7 +279,8 @@ impl LanguageOps for CubeBackend {
         cache
     }
 
-    fn write_rows(cache: CubeTensor, rows: CubeTensor, place: usize) -> CubeTensor {
+    fn move_places(cache: CubeTensor, from: CubeTensor, to: usize, _head_dim: usize) -> CubeTensor {
+        let rows = Self::float_select(cache.clone(), 0, from);
         let (cache, [count, width]) = (owned(cache), dims(&rows));
         let client = dispatching(&cache);
         unsafe {
@@ -289,7 +290,7 @@ impl LanguageOps for CubeBackend {
                 CubeDim::new_1d(UNITS),
                 cache.clone().into_buffer_arg(),
                 into_contiguous(rows).into_buffer_arg(),
-                (place * width) as u32,
+                (to * width) as u32,
                 (count * width) as u32,
             )
         };

@@ -5,6 +5,7 @@
 use burn::tensor::{DType, Device, Int, Shape, Tensor};
 use burn_cubecl::{CubeBackend, tensor::CubeTensor};
 use cubecl::bytes::Bytes;
+use half::{f16, slice::HalfFloatSliceExt};
 
 use crate::{BLOCK, Format, Rows};
 
@@ -53,13 +54,13 @@ impl Buffers {
             return;
         }
         let words = match rows {
-            Rows::Q4 { quants, .. } => quants
+            Rows::Q4_0 { quants, .. } | Rows::Q4_1 { quants, .. } => quants
                 .as_chunks::<8>()
                 .0
                 .iter()
                 .map(nibbles)
                 .collect::<Vec<u32>>(),
-            Rows::Q8 { quants, .. } => quants
+            Rows::Q8_0 { quants, .. } => quants
                 .as_chunks::<4>()
                 .0
                 .iter()
@@ -68,12 +69,16 @@ impl Buffers {
             Rows::F32(values) => values.iter().map(|v| v.to_bits()).collect(),
         };
         let scales: Vec<f32> = match rows {
-            Rows::Q4 { scales, minima, .. } => scales
-                .iter()
-                .zip(minima)
-                .flat_map(|(s, m)| [*s, *m])
+            Rows::Q4_0 { scales, .. } => singles(scales)
+                .into_iter()
+                .flat_map(|scale| [scale, -8.0 * scale])
                 .collect(),
-            Rows::Q8 { scales, .. } => scales.to_vec(),
+            Rows::Q4_1 { scales, minima, .. } => singles(scales)
+                .into_iter()
+                .zip(singles(minima))
+                .flat_map(|(scale, minimum)| [scale, minimum])
+                .collect(),
+            Rows::Q8_0 { scales, .. } => singles(scales),
             Rows::F32(_) => Vec::new(),
         };
         write(
@@ -97,6 +102,13 @@ impl Buffers {
             Tensor::from_primitive::<CubeBackend>(self.scales),
         )
     }
+}
+
+/// Halves as f32, exactly.
+fn singles(halves: &[f16]) -> Vec<f32> {
+    let mut singles = vec![0.0; halves.len()];
+    halves.convert_to_f32_slice(&mut singles);
+    singles
 }
 
 /// Eight 4-bit numbers in one word.

@@ -128,7 +128,7 @@ fn share(share: f64, has_goal: bool) -> String {
     format!("{:.0} %{goal}", share * 100.0)
 }
 
-/// G MAC/s by the name of the benchmark, such as `matmul/Q4/256`.
+/// G MAC/s by the name of the benchmark, such as `matmul/Q4_1/256`.
 type Speeds = BTreeMap<String, f64>;
 
 /// What criterion found out last.
@@ -182,11 +182,11 @@ fn native(speeds: &Speeds) -> anyhow::Result<Vec<String>> {
     let mut peaks = speeds.iter().filter(|(name, _)| name.starts_with("peak/"));
     let peak = peaks.next().map(|(name, peak)| (name, *peak));
     let mut lines = Vec::new();
-    for format in ["Q4", "Q8"] {
+    for format in ["Q4_0", "Q4_1", "Q8_0"] {
         for rows in [1, 4, 64, 256, 1024] {
             let speed = of(speeds, format, rows)?;
             let share = peak.map_or("–".to_owned(), |(_, peak)| {
-                share(speed / peak, (format, rows) == ("Q4", 256))
+                share(speed / peak, (format, rows) == ("Q4_1", 256))
             });
             lines.push(format!("| {format} | {rows} | {speed:.1} | {share} |\n"));
         }
@@ -197,13 +197,13 @@ fn native(speeds: &Speeds) -> anyhow::Result<Vec<String>> {
             "\nThe peak, {peak:.1} G MAC/s, is a loop of `{name}`.\n"
         ));
     }
-    let growth = of(speeds, "Q4", 64)? / of(speeds, "Q4", 1024)? - 1.0;
+    let growth = of(speeds, "Q4_1", 64)? / of(speeds, "Q4_1", 1024)? - 1.0;
     let goal = match growth > GROWTH {
         true => format!(" (goal at most {:.0} %)", GROWTH * 100.0),
         false => String::new(),
     };
     lines.push(format!(
-        "\nA row of a Q4 product takes {:+.0} % longer among 1,024 than among 64{goal}.\n",
+        "\nA row of a Q4_1 product takes {:+.0} % longer among 1,024 than among 64{goal}.\n",
         growth * 100.0
     ));
     Ok(lines)
@@ -247,25 +247,27 @@ mod tests {
     fn rows_that_slow_each_other_down_are_named() {
         let speeds = |many| -> Speeds {
             let mut speeds = Speeds::from([("peak/dot".to_owned(), 100.0)]);
-            for (format, rows) in ["Q4", "Q8"]
+            for (format, rows) in ["Q4_0", "Q4_1", "Q8_0"]
                 .iter()
                 .flat_map(|f| [1, 4, 64, 256].map(|r| (f, r)))
             {
                 speeds.insert(format!("matmul/{format}/{rows}"), 60.0);
             }
-            speeds.insert("matmul/Q4/1024".into(), many);
-            speeds.insert("matmul/Q8/1024".into(), many);
+            for format in ["Q4_0", "Q4_1"] {
+                speeds.insert(format!("matmul/{format}/1024"), many);
+            }
+            speeds.insert("matmul/Q8_0/1024".into(), many);
             speeds
         };
         let lines = native(&speeds(40.0)).unwrap();
-        assert_eq!(lines[3], "| Q4 | 256 | 60.0 | 60 % |\n");
+        assert_eq!(lines[8], "| Q4_1 | 256 | 60.0 | 60 % |\n");
         assert_eq!(
-            lines[10],
+            lines[15],
             "\nThe peak, 100.0 G MAC/s, is a loop of `dot`.\n"
         );
         assert_eq!(
-            lines[11],
-            "\nA row of a Q4 product takes +50 % longer among 1,024 than among 64 (goal at most 15 %).\n"
+            lines[16],
+            "\nA row of a Q4_1 product takes +50 % longer among 1,024 than among 64 (goal at most 15 %).\n"
         );
         assert!(native(&Speeds::new()).is_err());
     }

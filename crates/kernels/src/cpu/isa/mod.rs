@@ -12,7 +12,7 @@ pub(super) use portable::Portable;
 #[cfg(target_arch = "x86_64")]
 pub(super) use x86::{Avx2, Avx512};
 
-use super::pack::{CHUNK, PANEL};
+use super::pack::{CHUNK, Halves, PANEL};
 
 /// The 4-bit numbers of a pair, one in each half of a word.
 const NIBBLES: i32 = 0x000f_000f;
@@ -40,8 +40,8 @@ pub(super) unsafe trait Isa: Copy {
     fn widen_q8(self, bytes: &[u8; CHUNK]) -> [Self::Pair; 2];
     /// Weights of nothing.
     fn widened_zero(self) -> Self::Pair;
-    /// Sums of nothing.
-    fn zero(self) -> Self::Sums;
+    /// Sums that begin with `value`.
+    fn sums(self, value: i32) -> Self::Sums;
     /// `sums + x.even · weights.even + x.odd · weights.odd`, per column; `x` holds the even value in its low half.
     fn dot(self, sums: Self::Sums, x: i32, weights: Self::Pair) -> Self::Sums;
     /// `sums + sixteenfold / 16`, which leaves no remainder.
@@ -52,10 +52,44 @@ pub(super) unsafe trait Isa: Copy {
     fn splat(self, value: f32) -> Self::Floats;
     /// The values of a panel.
     fn load(self, values: &[f32; PANEL]) -> Self::Floats;
+    /// Finite halves as f32, exactly.
+    fn halves(self, bits: &Halves) -> Self::Floats;
     /// Writes the values of a panel.
     fn store(self, values: Self::Floats, out: &mut [f32; PANEL]);
     /// Product.
     fn mul(self, a: Self::Floats, b: Self::Floats) -> Self::Floats;
     /// Sum.
     fn add(self, a: Self::Floats, b: Self::Floats) -> Self::Floats;
+}
+
+#[cfg(test)]
+mod tests {
+    use std::array::from_fn;
+
+    use half::f16;
+
+    use super::*;
+
+    #[track_caller]
+    fn check(isa: impl Isa) {
+        for first in (0..=u16::MAX).step_by(PANEL) {
+            let bits: Halves = from_fn(|i| first + i as u16);
+            let mut got = [0.0; PANEL];
+            isa.store(isa.halves(&bits), &mut got);
+            let halves = bits.map(f16::from_bits);
+            for (half, got) in halves.iter().zip(got).filter(|(half, _)| half.is_finite()) {
+                assert_eq!(got.to_bits(), half.to_f32().to_bits(), "{half:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn every_finite_half_is_read_exactly() {
+        check(Portable);
+        #[cfg(target_arch = "x86_64")]
+        {
+            Avx2::find().map(check);
+            Avx512::find().map(check);
+        }
+    }
 }

@@ -4,7 +4,7 @@ use std::array::from_fn;
 
 use wide::{f32x4, i16x8, i32x4, u8x16};
 
-use super::{CHUNK, Isa, NIBBLES, PANEL};
+use super::{CHUNK, Halves, Isa, NIBBLES, PANEL};
 
 /// Every machine has these.
 #[derive(Clone, Copy)]
@@ -56,8 +56,8 @@ unsafe impl Isa for Portable {
     }
 
     #[inline(always)]
-    fn zero(self) -> Self::Sums {
-        [i32x4::splat(0); 4]
+    fn sums(self, value: i32) -> Self::Sums {
+        [i32x4::splat(value); 4]
     }
 
     #[inline(always)]
@@ -84,6 +84,19 @@ unsafe impl Isa for Portable {
     #[inline(always)]
     fn load(self, values: &[f32; PANEL]) -> Self::Floats {
         bytemuck::cast(*values)
+    }
+
+    #[inline(always)]
+    fn halves(self, bits: &Halves) -> Self::Floats {
+        // What is left to do once a half's bits stand at a single's: their exponents count from -15 and -127.
+        let exponents = f32x4::splat(f32::from_bits((127 + 127 - 15) << 23));
+        // Of the shifted bits sign, exponent and fraction.
+        let keep = i32x4::splat(0x8fff_e000_u32 as i32);
+        from_fn(|four| {
+            let four: [i32; 4] = from_fn(|i| i32::from(bits[4 * four + i] as i16));
+            let bits: f32x4 = bytemuck::cast((i32x4::from(four) << 13) & keep);
+            bits * exponents
+        })
     }
 
     #[inline(always)]

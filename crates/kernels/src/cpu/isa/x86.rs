@@ -1,8 +1,8 @@
-//! x86-64 beyond SSE2: AVX2, and AVX-512 with VNNI's product of 16-bit pairs (`vpdpwssd`).
+//! x86-64 beyond SSE2: AVX2 with F16C, and AVX-512 with VNNI's product of 16-bit pairs (`vpdpwssd`).
 
 use std::arch::x86_64::*;
 
-use super::{CHUNK, Isa, NIBBLES, PANEL};
+use super::{CHUNK, Halves, Isa, NIBBLES, PANEL};
 
 /// A panel in two vectors of 256 bits.
 #[derive(Clone, Copy)]
@@ -11,7 +11,8 @@ pub(in crate::cpu) struct Avx2(());
 impl Avx2 {
     /// If the processor has it.
     pub(in crate::cpu) fn find() -> Option<Self> {
-        is_x86_feature_detected!("avx2").then_some(Self(()))
+        let found = is_x86_feature_detected!("avx2") && is_x86_feature_detected!("f16c");
+        found.then_some(Self(()))
     }
 }
 
@@ -104,12 +105,12 @@ unsafe impl Isa for Avx2 {
 
     #[inline(always)]
     fn widened_zero(self) -> Self::Pair {
-        self.zero()
+        self.sums(0)
     }
 
     #[inline(always)]
-    fn zero(self) -> Self::Sums {
-        unsafe { [_mm256_setzero_si256(); 2] }
+    fn sums(self, value: i32) -> Self::Sums {
+        unsafe { [_mm256_set1_epi32(value); 2] }
     }
 
     #[inline(always)]
@@ -150,6 +151,17 @@ unsafe impl Isa for Avx2 {
             [
                 _mm256_loadu_ps(first),
                 _mm256_loadu_ps(first.add(PANEL / 2)),
+            ]
+        }
+    }
+
+    #[inline(always)]
+    fn halves(self, bits: &Halves) -> Self::Floats {
+        unsafe {
+            let first = bits.as_ptr();
+            [
+                _mm256_cvtph_ps(_mm_loadu_si128(first.cast())),
+                _mm256_cvtph_ps(_mm_loadu_si128(first.add(PANEL / 2).cast())),
             ]
         }
     }
@@ -233,12 +245,12 @@ unsafe impl Isa for Avx512 {
 
     #[inline(always)]
     fn widened_zero(self) -> __m512i {
-        self.zero()
+        self.sums(0)
     }
 
     #[inline(always)]
-    fn zero(self) -> __m512i {
-        unsafe { _mm512_setzero_si512() }
+    fn sums(self, value: i32) -> __m512i {
+        unsafe { _mm512_set1_epi32(value) }
     }
 
     #[inline(always)]
@@ -264,6 +276,11 @@ unsafe impl Isa for Avx512 {
     #[inline(always)]
     fn load(self, values: &[f32; PANEL]) -> __m512 {
         unsafe { _mm512_loadu_ps(values.as_ptr()) }
+    }
+
+    #[inline(always)]
+    fn halves(self, bits: &Halves) -> __m512 {
+        unsafe { _mm512_cvtph_ps(_mm256_loadu_si256(bits.as_ptr().cast())) }
     }
 
     #[inline(always)]
