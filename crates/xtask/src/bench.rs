@@ -41,7 +41,7 @@ pub(crate) struct Bench {
     only: Vec<Part>,
 }
 
-/// A part of BENCHMARKS.md, but for the GPU's.
+/// What is measured, but for the GPU.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 enum Part {
     /// Whether answers have the same bits everywhere.
@@ -81,7 +81,7 @@ struct Load {
 type Measured = Vec<(String, Speeds)>;
 
 impl Bench {
-    /// Runs the verb; writes BENCHMARKS.md.
+    /// Runs the verb; writes this machine's part of BENCHMARKS.md.
     pub(crate) fn run(&self, place: &Place) -> anyhow::Result<()> {
         let bench = &[Need::Chromium, Need::BenchPackages];
         let gpu: &[Need] = if self.gpu { &[Need::Vulkan] } else { &[] };
@@ -122,7 +122,9 @@ impl Bench {
             return Ok(());
         }
         let path = place.root.join("BENCHMARKS.md");
-        fs::write(&path, text).with_context(|| format!("{} cannot be written", path.display()))
+        let page = fs::read_to_string(&path).unwrap_or_default();
+        fs::write(&path, text::with_part(&page, &text))
+            .with_context(|| format!("{} cannot be written", path.display()))
     }
 
     /// The sections of whole engines.

@@ -55,9 +55,9 @@ const LOAD_MOST: [f64; 2] = [2.0, 1.6];
 /// How many times as far from the reference another engine's log-likelihoods are at least.
 const ERROR_LEAST: f64 = 100.0;
 
-/// A section of the page: lines below `head`, which may be empty.
+/// A section of a machine's part: lines below `head`, which may be empty.
 pub(super) fn section(title: &str, head: &str, lines: &[String]) -> String {
-    format!("\n## {title}\n\n{head}{}", lines.concat())
+    format!("\n### {title}\n\n{head}{}", lines.concat())
 }
 
 /// Lines of the table: medians, how many times as fast Jeoul is, and where a goal is missed, the goal.
@@ -158,38 +158,74 @@ pub(super) fn median(values: &[f64]) -> f64 {
     }
 }
 
-/// What the numbers depend on: machine, versions, commit, day.
-pub(super) fn head(place: &Place, repeats: u32) -> String {
+/// The beginning of the page.
+const INTRODUCTION: &str = "\
+# Benchmarks
+
+Written by `cargo xtask bench`, which replaces the part of the machine that it runs on. Ratios are of engines that ran in turns; those \
+of two parts do not compare. Columns with Jeoul's name say how many times as fast it is, and what it wants to be where it is not. \
+Errors are measured from the reference lane, plain f32 on the same weights.
+";
+/// What the title of a machine's part begins with.
+const ON: &str = "\n## On ";
+
+/// This machine: processor, its widest vectors that Jeoul has kernels for, cores.
+fn machine() -> String {
     let cpuinfo = fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
-    let processor = cpuinfo
-        .lines()
-        .find_map(|line| line.strip_prefix("model name"))
-        .unwrap_or(std::env::consts::ARCH);
+    let of = |key: &str| {
+        let value = |line: &str| Some(line.strip_prefix(key)?.split_once(':')?.1.trim().to_owned());
+        cpuinfo.lines().find_map(value)
+    };
+    let name = of("model name").unwrap_or_else(|| std::env::consts::ARCH.to_owned());
+    // Hosts of virtual machines leave the rest of the name out.
+    let kind = of("cpu family").zip(of("model\t"));
+    let kind = kind.map_or_else(String::new, |(family, model)| {
+        format!(" (family {family}, model {model})")
+    });
+    let flags = of("flags").unwrap_or_default();
+    let vectors = [("avx512_vnni", ", AVX-512 with VNNI"), ("avx2", ", AVX2")];
+    let vectors = vectors
+        .iter()
+        .find(|(flag, _)| flags.split(' ').any(|other| other == *flag));
     let cores = thread::available_parallelism().map_or(1, usize::from);
+    format!(
+        "{name}{kind}{}, {cores} cores",
+        vectors.map_or("", |(_, name)| name)
+    )
+}
+
+/// The head of this machine's part: what else the numbers depend on, versions, commit, day.
+pub(super) fn head(place: &Place, repeats: u32) -> String {
     let told = |command: &mut Command| output(command).unwrap_or_default();
-    let commit = told(
-        Command::new("git")
-            .args(["describe", "--always", "--dirty"])
-            .current_dir(&place.root),
-    );
-    let day = told(
-        Command::new("git")
-            .args(["log", "-1", "--format=%cs"])
-            .current_dir(&place.root),
-    );
+    let git =
+        |arguments: &[&str]| told(Command::new("git").args(arguments).current_dir(&place.root));
+    let commit = git(&["describe", "--always", "--dirty"]);
+    let day = git(&["log", "-1", "--format=%cs"]);
     let chromium = needs::chromium().map(|path| told(Command::new(path).arg("--version")));
     let packages = fs::read_to_string(place.bench().join("package.json")).unwrap_or_default();
     format!(
-        "# Benchmarks\n\n\
-         Written by `cargo xtask bench`: {}, a prompt of {PROMPT} tokens, then {GENERATE} generated. Engines run in turns; \
-         medians of {repeats}. Columns with Jeoul's name say how many times as fast it is, \
-         and what it wants to be where it is not. Errors are measured from the reference lane, plain f32 on the same weights.\n\n\
-         {}, {cores} cores; {}; commit {commit} of {day}; {}.\n",
+        "{ON}{}\n\n{}, a prompt of {PROMPT} tokens, then {GENERATE} generated; medians of {repeats}. {}; commit {commit} of {day}; {}.\n",
+        machine(),
         registry::DEFAULT,
-        processor.trim_start_matches(['\t', ' ', ':']),
         chromium.unwrap_or_default(),
         versions(&packages).join(", ")
     )
+}
+
+/// The page with another part of one machine; those of others stay as they are.
+pub(super) fn with_part(page: &str, part: &str) -> String {
+    let title = |part: &str| {
+        part.trim_start_matches(ON)
+            .lines()
+            .next()
+            .map(str::to_owned)
+    };
+    let others = page.split(ON).skip(1);
+    let mut others = others.filter(|other| title(other) != title(part));
+    let first = format!("{INTRODUCTION}{part}");
+    others.by_ref().fold(first, |page, other| {
+        page.trim_end().to_owned() + "\n" + ON + other
+    })
 }
 
 /// `name version` of the dependencies in a package.json.
@@ -290,6 +326,19 @@ mod tests {
             )
         );
         assert_eq!(across("Q4_0", &browser, &Vec::new()), None);
+    }
+
+    #[test]
+    fn a_part_replaces_that_of_its_machine_alone() {
+        let part =
+            |machine: &str, number: u32| format!("{ON}{machine}\n\n### Speeds\n\n{number}\n");
+        let page = with_part("", &part("A", 1));
+        let page = with_part(&page, &part("B", 2));
+        let page = with_part(&page, &part("A", 3));
+        assert_eq!(
+            page,
+            format!("{INTRODUCTION}{}{}", part("A", 3), part("B", 2))
+        );
     }
 
     #[test]
