@@ -53,6 +53,9 @@ impl LocalModel {
                 Reference::load(&checkpoint, &processor, &mut pace).await?,
             )),
             Lane::Cpu | Lane::Gpu => {
+                if cfg!(target_family = "wasm") && lane == Lane::Cpu {
+                    jeoul_kernels::cpu::warm_up();
+                }
                 let decoder = Decoder::load(&checkpoint, processor, &mut pace).await?;
                 let cache = decoder.cache(CACHE_PLACES_MIN);
                 Network::Fast(Box::new(Fast {

@@ -134,7 +134,10 @@ impl Bench {
             ("Q4_0", requantized(place, source, "Q4_0")?),
             ("Q8_0", requantized(place, source, "Q8_0")?),
         ];
-        let browser = measure(text::BROWSER, &files, |file| self.browser(place, file))?;
+        let browser = measure(text::BROWSER, &files, |file| {
+            let id = (file == source).then_some(registry::DEFAULT);
+            self.browser(place, file, id)
+        })?;
         let native = measure(text::NATIVE, &files, |file| {
             let mut measured = self.native(place, file, "1")?;
             match answers::errors(place, file) {
@@ -224,14 +227,16 @@ impl Bench {
         Ok(measured)
     }
 
-    fn browser(&self, place: &Place, model: &Path) -> anyhow::Result<Measured> {
+    /// `id` is the file's name in the registry, if it is there.
+    fn browser(&self, place: &Place, model: &Path, id: Option<&str>) -> anyhow::Result<Measured> {
         let mut command = Command::new("node");
         command
             .arg(place.bench().join("browser.mjs"))
             .arg(needs::chromium().context("no Chromium")?)
             .arg(place.engine())
             .arg(model)
-            .args([PROMPT, GENERATE, &self.repeats.to_string()]);
+            .args([PROMPT, GENERATE, &self.repeats.to_string()])
+            .args(id);
         let measured: serde_json::Map<String, serde_json::Value> = said(&mut command)?;
         let speeds = measured
             .into_iter()

@@ -8,7 +8,7 @@ function ask(worker, command, file) {
     worker.onmessage = ({ data }) => {
       const event = data.event ?? {};
       if (event.type === 'failed') reject(new Error(event.fault.detail));
-      if (['loaded', 'measured', 'done', 'exported'].includes(event.type)) resolve(event);
+      if (['fetched', 'loaded', 'measured', 'done', 'exported'].includes(event.type)) resolve(event);
     };
     worker.postMessage({ id: 1, command, file });
   });
@@ -24,8 +24,8 @@ async function start(threads) {
   return worker;
 }
 
-/** Bytes that the engine reads at a time. */
-const CHUNK = 1 << 20;
+/** Bytes that the engine reads of a file at a time. */
+const CHUNK = 8 << 20;
 
 /** Seconds in which the file is read and nothing else. */
 async function readTime(file) {
@@ -48,12 +48,22 @@ function memory() {
 
 const LOAD = { type: 'load', model: null, lane: 'cpu' };
 
-/** Loads the file anew: seconds to read it, seconds to the first probability, and the memory that this took. */
-async function loadOnce(file) {
+/** A file in the page's private folder `place`. */
+async function stored(place, name, options) {
+  let folder = await navigator.storage.getDirectory();
+  for (const part of place) folder = await folder.getDirectoryHandle(part, options);
+  return folder.getFileHandle(name, options);
+}
+
+/**
+ * Loads a checkpoint anew, that of the registry from where the page keeps it, another one from a file on disk: seconds to read it,
+ * seconds to the first probability, and the memory that this took.
+ */
+async function loadOnce(file, id) {
   const worker = await start(1);
   const read = await readTime(file);
   const begin = performance.now();
-  await ask(worker, LOAD, file);
+  await ask(worker, { ...LOAD, model: id }, id === null ? file : undefined);
   await ask(worker, { type: 'measure', prompt: 1, generate: 1, repeats: 0 });
   const first = (performance.now() - begin) / 1000;
   const load = { read, first, memory: await memory(), size: file.size };
@@ -61,10 +71,26 @@ async function loadOnce(file) {
   return load;
 }
 
-async function jeoul(model, { prompt, generate, repeats, threads }) {
+/** Loads `model` as often as it is asked for; `id` is its name in the registry, or null. */
+async function loads(model, id, repeats) {
+  let handle;
+  if (id === null) {
+    handle = await stored([], 'model.gguf', { create: true });
+    await (await fetch(model)).body.pipeTo(await handle.createWritable());
+  } else {
+    const worker = await start(1);
+    await ask(worker, { type: 'fetch', model: id });
+    worker.terminate();
+    handle = await stored(['checkpoints'], `${id}.gguf`);
+  }
+  const all = [];
+  for (let repeat = 0; repeat < repeats; repeat += 1) all.push(await loadOnce(await handle.getFile(), id));
+  return all;
+}
+
+async function jeoul(model, { prompt, generate, repeats, threads, id }) {
   const file = new File([await (await fetch(model)).blob()], 'model.gguf');
-  globalThis.loads = [];
-  for (let repeat = 0; threads === 1 && repeat < repeats; repeat += 1) globalThis.loads.push(await loadOnce(file));
+  globalThis.loads = threads === 1 ? await loads(model, id, repeats) : [];
   const worker = await start(threads);
   const { lane } = await ask(worker, LOAD, file);
   if (lane.threads !== threads) throw new Error(`${lane.threads} threads`);

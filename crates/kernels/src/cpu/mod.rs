@@ -19,7 +19,10 @@ mod quantize;
 mod rope;
 mod score;
 pub mod threads;
+mod warm;
 mod widest;
+
+pub use warm::warm_up;
 
 use burn::tensor::TensorData;
 use burn_flex::{Flex, FlexTensor};

@@ -32,6 +32,9 @@ pub(super) const SPEEDS_AND_ERRORS: &str = "\
 
 /// Head of a table of [`loads`].
 pub(super) const LOADS: &str = "\
+Q4_1 comes from where the page keeps it, the others are files that were chosen. Reading is what a page can do with either: \
+`arrayBuffer` of 8 MiB after the other.
+
 | file | size, MB | reading it, s | to the first probability, s | times as long | wasm memory, MB | times the file |
 | --- | ---: | ---: | ---: | ---: | ---: | ---: |
 ";
