@@ -96,6 +96,12 @@ pub trait LanguageOps: Backend {
     ) -> FloatTensor<Self>;
 }
 
+/// Rows of a tensor, by Burn's own operation.
+#[cfg(feature = "gpu")]
+pub(crate) fn select<B: Backend>(tensor: FloatTensor<B>, rows: IntTensor<B>) -> FloatTensor<B> {
+    B::float_select(tensor, 0, rows)
+}
+
 /// RMS norm (Zhang and Sennrich 2019, arXiv 1910.07467): `x / sqrt(mean(x²) + epsilon) · weight`, row by row.
 #[derive(Clone, Debug)]
 pub struct Norm {

@@ -280,7 +280,7 @@ impl LanguageOps for CubeBackend {
     }
 
     fn move_places(cache: CubeTensor, from: CubeTensor, to: usize, _head_dim: usize) -> CubeTensor {
-        let rows = Self::float_select(cache.clone(), 0, from);
+        let rows = crate::ops::select::<Self>(cache.clone(), from);
         let (cache, [count, width]) = (owned(cache), dims(&rows));
         let client = dispatching(&cache);
         unsafe {
