@@ -5,7 +5,9 @@
 //! accumulator per output.
 
 use super::isa::Isa;
-use super::pack::{F32Block, Halves, Nibbles, PAIRS, PANEL, Q4_0Block, Q4_1Block, Q8_0Block};
+use super::pack::{
+    Bytes, F32Block, Halves, Nibbles, PAIRS, PANEL, Q4_0Block, Q4_1Block, Q8_0Block,
+};
 use super::quantize::{Activations, Pairs, Quantized, RowBlock, Rows};
 use super::widest::widest;
 use crate::{BLOCK, Format};
@@ -75,12 +77,14 @@ fn few<I: Isa, B: Block, const N: usize>(
         for (block, weights) in blocks.iter().enumerate() {
             let scales = Scales::of(isa, weights);
             if let Some((pairs, quantized)) = rows.block(block).as_chunk::<N>(0) {
-                let sums = weights.streamed(isa, pairs, begin::<I, B, N>(isa, quantized));
+                let sums = weights
+                    .quants()
+                    .streamed(isa, pairs, begin::<I, B, N>(isa, quantized));
                 scales.add(isa, sums, quantized, &mut tiles);
             }
             for (row, left) in rows.leftovers(block) {
                 let sums = begin::<I, B, 1>(isa, &[left.scale]);
-                let sums = weights.streamed(isa, &[left.pairs], sums);
+                let sums = weights.quants().streamed(isa, &[left.pairs], sums);
                 let tile = std::array::from_mut(&mut tiles[row]);
                 scales.add(isa, sums, &[left.scale], tile);
             }
@@ -97,7 +101,7 @@ fn many<I: Isa, B: Block>(isa: I, rows: &Rows<'_>, blocks: &[B], n: usize, out: 
     for (panel, blocks) in blocks.chunks_exact(rows.blocks()).enumerate() {
         tiles.fill(isa.splat(0.0));
         for (block, weights) in blocks.iter().enumerate() {
-            weights.widen(isa, &mut widened);
+            weights.quants().widen(isa, &mut widened);
             let (scales, activations) = (Scales::of(isa, weights), rows.block(block));
             let mut done = 0;
             if I::ROWS >= 8 {
@@ -136,10 +140,76 @@ fn store<I: Isa>(isa: I, tiles: &[I::Floats], panel: usize, n: usize, out: &mut 
 trait Block: bytemuck::Pod {
     /// What is subtracted from each quant.
     const OFFSET: i32;
+    type Quants: Quants;
+    fn quants(&self) -> &Self::Quants;
     /// One scale a column.
     fn scales(&self) -> &Halves;
     /// One minimum a column, if the format has any.
     fn minima(&self) -> Option<&Halves>;
+}
+
+impl Block for Q4_0Block {
+    const OFFSET: i32 = 8;
+    type Quants = Nibbles;
+
+    #[inline(always)]
+    fn quants(&self) -> &Nibbles {
+        &self.quants
+    }
+
+    #[inline(always)]
+    fn scales(&self) -> &Halves {
+        &self.scales
+    }
+
+    #[inline(always)]
+    fn minima(&self) -> Option<&Halves> {
+        None
+    }
+}
+
+impl Block for Q4_1Block {
+    const OFFSET: i32 = 0;
+    type Quants = Nibbles;
+
+    #[inline(always)]
+    fn quants(&self) -> &Nibbles {
+        &self.quants
+    }
+
+    #[inline(always)]
+    fn scales(&self) -> &Halves {
+        &self.scales
+    }
+
+    #[inline(always)]
+    fn minima(&self) -> Option<&Halves> {
+        Some(&self.minima)
+    }
+}
+
+impl Block for Q8_0Block {
+    const OFFSET: i32 = 0;
+    type Quants = Bytes;
+
+    #[inline(always)]
+    fn quants(&self) -> &Bytes {
+        &self.quants
+    }
+
+    #[inline(always)]
+    fn scales(&self) -> &Halves {
+        &self.scales
+    }
+
+    #[inline(always)]
+    fn minima(&self) -> Option<&Halves> {
+        None
+    }
+}
+
+/// The quants of a block, 4 or 8 bits each.
+trait Quants {
     /// Widens all weights.
     fn widen<I: Isa>(&self, isa: I, into: &mut [I::Pair; PAIRS]);
     /// Adds to integer sums, each pair of weights widened where it is used.
@@ -151,22 +221,12 @@ trait Block: bytemuck::Pod {
     ) -> [I::Sums; N];
 }
 
-impl Block for Q4_0Block {
-    const OFFSET: i32 = 8;
-
-    #[inline(always)]
-    fn scales(&self) -> &Halves {
-        &self.scales
-    }
-
-    #[inline(always)]
-    fn minima(&self) -> Option<&Halves> {
-        None
-    }
-
+impl Quants for Nibbles {
     #[inline(always)]
     fn widen<I: Isa>(&self, isa: I, into: &mut [I::Pair; PAIRS]) {
-        widen_nibbles(isa, &self.quants, into);
+        for (four, words) in into.as_chunks_mut().0.iter_mut().zip(self) {
+            *four = isa.widen_q4(words);
+        }
     }
 
     #[inline(always)]
@@ -174,57 +234,41 @@ impl Block for Q4_0Block {
         &self,
         isa: I,
         rows: &[Pairs; N],
-        sums: [I::Sums; N],
+        mut sums: [I::Sums; N],
     ) -> [I::Sums; N] {
-        streamed_nibbles(isa, &self.quants, rows, sums)
+        // Sums twice as many fit the registers only for few rows; for more the shifts are shared.
+        if 2 * N > I::ROWS {
+            for (i, words) in self.iter().enumerate() {
+                let weights = isa.widen_q4(words);
+                for (pair, weights) in weights.iter().enumerate() {
+                    for (sum, row) in sums.iter_mut().zip(rows) {
+                        *sum = isa.dot(*sum, row[4 * i + pair], *weights);
+                    }
+                }
+            }
+            return sums;
+        }
+        let mut sixteenfold = [isa.sums(0); N];
+        for (i, words) in self.iter().enumerate() {
+            let [first, second, third, fourth] = isa.widen_q4_unshifted(words);
+            for ((sum, high), row) in sums.iter_mut().zip(&mut sixteenfold).zip(rows) {
+                *sum = isa.dot(*sum, row[4 * i], first);
+                *high = isa.dot(*high, row[4 * i + 1], second);
+                *sum = isa.dot(*sum, row[4 * i + 2], third);
+                *high = isa.dot(*high, row[4 * i + 3], fourth);
+            }
+        }
+        for (sum, high) in sums.iter_mut().zip(sixteenfold) {
+            *sum = isa.add_sixteenth(*sum, high);
+        }
+        sums
     }
 }
 
-impl Block for Q4_1Block {
-    const OFFSET: i32 = 0;
-
-    #[inline(always)]
-    fn scales(&self) -> &Halves {
-        &self.scales
-    }
-
-    #[inline(always)]
-    fn minima(&self) -> Option<&Halves> {
-        Some(&self.minima)
-    }
-
+impl Quants for Bytes {
     #[inline(always)]
     fn widen<I: Isa>(&self, isa: I, into: &mut [I::Pair; PAIRS]) {
-        widen_nibbles(isa, &self.quants, into);
-    }
-
-    #[inline(always)]
-    fn streamed<I: Isa, const N: usize>(
-        &self,
-        isa: I,
-        rows: &[Pairs; N],
-        sums: [I::Sums; N],
-    ) -> [I::Sums; N] {
-        streamed_nibbles(isa, &self.quants, rows, sums)
-    }
-}
-
-impl Block for Q8_0Block {
-    const OFFSET: i32 = 0;
-
-    #[inline(always)]
-    fn scales(&self) -> &Halves {
-        &self.scales
-    }
-
-    #[inline(always)]
-    fn minima(&self) -> Option<&Halves> {
-        None
-    }
-
-    #[inline(always)]
-    fn widen<I: Isa>(&self, isa: I, into: &mut [I::Pair; PAIRS]) {
-        for (two, bytes) in into.as_chunks_mut().0.iter_mut().zip(&self.quants) {
+        for (two, bytes) in into.as_chunks_mut().0.iter_mut().zip(self) {
             *two = isa.widen_q8(bytes);
         }
     }
@@ -236,7 +280,7 @@ impl Block for Q8_0Block {
         rows: &[Pairs; N],
         mut sums: [I::Sums; N],
     ) -> [I::Sums; N] {
-        for (i, bytes) in self.quants.iter().enumerate() {
+        for (i, bytes) in self.iter().enumerate() {
             let [first, second] = isa.widen_q8(bytes);
             for (sum, row) in sums.iter_mut().zip(rows) {
                 *sum = isa.dot(*sum, row[2 * i], first);
@@ -245,50 +289,6 @@ impl Block for Q8_0Block {
         }
         sums
     }
-}
-
-/// Widens all 4-bit weights of a block.
-#[inline(always)]
-fn widen_nibbles<I: Isa>(isa: I, quants: &Nibbles, into: &mut [I::Pair; PAIRS]) {
-    for (four, words) in into.as_chunks_mut().0.iter_mut().zip(quants) {
-        *four = isa.widen_q4(words);
-    }
-}
-
-/// Adds to integer sums, each pair of 4-bit weights widened where it is used.
-#[inline(always)]
-fn streamed_nibbles<I: Isa, const N: usize>(
-    isa: I,
-    quants: &Nibbles,
-    rows: &[Pairs; N],
-    mut sums: [I::Sums; N],
-) -> [I::Sums; N] {
-    // Sums twice as many fit the registers only for few rows; for more the shifts are shared.
-    if 2 * N > I::ROWS {
-        for (i, words) in quants.iter().enumerate() {
-            let weights = isa.widen_q4(words);
-            for (pair, weights) in weights.iter().enumerate() {
-                for (sum, row) in sums.iter_mut().zip(rows) {
-                    *sum = isa.dot(*sum, row[4 * i + pair], *weights);
-                }
-            }
-        }
-        return sums;
-    }
-    let mut sixteenfold = [isa.sums(0); N];
-    for (i, words) in quants.iter().enumerate() {
-        let [first, second, third, fourth] = isa.widen_q4_unshifted(words);
-        for ((sum, high), row) in sums.iter_mut().zip(&mut sixteenfold).zip(rows) {
-            *sum = isa.dot(*sum, row[4 * i], first);
-            *high = isa.dot(*high, row[4 * i + 1], second);
-            *sum = isa.dot(*sum, row[4 * i + 2], third);
-            *high = isa.dot(*high, row[4 * i + 3], fourth);
-        }
-    }
-    for (sum, high) in sums.iter_mut().zip(sixteenfold) {
-        *sum = isa.add_sixteenth(*sum, high);
-    }
-    sums
 }
 
 /// Integer sums that already hold what a format's offset takes from them: `Σ x · (q - o) = Σ x · q - o · Σ x`.

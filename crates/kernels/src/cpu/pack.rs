@@ -22,6 +22,9 @@ pub(super) type Halves = [u16; PANEL];
 /// 4-bit numbers as words `[eight][column]` of 8 values of k, each at its [`nibble_shift`].
 pub(super) type Nibbles = [[u8; CHUNK]; BLOCK / 8];
 
+/// 8-bit numbers `[pair][column][2]`.
+pub(super) type Bytes = [[u8; CHUNK]; PAIRS / 2];
+
 /// [`Format::Q4_0`]: `w = scale · (q - 8)`.
 #[derive(Clone, Copy, Pod, Zeroable)]
 #[repr(C)]
@@ -44,8 +47,7 @@ pub(super) struct Q4_1Block {
 #[repr(C)]
 pub(super) struct Q8_0Block {
     pub(super) scales: Halves,
-    /// `[pair][column][2]`.
-    pub(super) quants: [[u8; CHUNK]; PAIRS / 2],
+    pub(super) quants: Bytes,
 }
 
 /// [`Format::F32`]: `[k][column]`.
