@@ -29,6 +29,7 @@ widest! {
         let mut work = Work::default();
         let tiles = q.chunks(ROWS * width).zip(out.chunks_mut(ROWS * width));
         for ((q, out), seen) in tiles.zip(seen.chunks(ROWS)) {
+            visit(seen, &mut work.visits);
             // Few rows wait for memory, and get it faster in its order, all heads of a block together; of many rows the scores of one
             // head fill the first cache.
             let together = if seen.len() <= FEW { cache.heads } else { 1 };
@@ -54,8 +55,41 @@ struct Work {
     scores: Vec<f32>,
     /// `[rows, key heads, group]`.
     totals: Vec<f32>,
-    /// How many of a row's places have been read.
-    done: [usize; ROWS],
+    /// In the order in which the cache is read.
+    visits: Vec<Visit>,
+}
+
+/// A row at a block of the cache.
+struct Visit {
+    row: usize,
+    /// The first place of the block.
+    first: u32,
+    /// Which of the row's places stand in it.
+    places: Range<usize>,
+}
+
+/// Every row at every block that it sees something of, block by block.
+fn visit(seen: &[Vec<u32>], visits: &mut Vec<Visit>) {
+    visits.clear();
+    let mut done = [0; ROWS];
+    // The next place that some row still waits for.
+    let next = |done: &[usize; ROWS]| {
+        let places = seen
+            .iter()
+            .zip(done)
+            .filter_map(|(seen, &done)| seen.get(done));
+        places.min().copied()
+    };
+    while let Some(next) = next(&done) {
+        let first = next / PLACES as u32 * PLACES as u32;
+        for (row, (seen, done)) in seen.iter().zip(&mut done).enumerate() {
+            let places = *done..reach(seen, *done, first);
+            *done = places.end;
+            if !places.is_empty() {
+                visits.push(Visit { row, first, places });
+            }
+        }
+    }
 }
 
 /// The query heads of some key heads, for up to [`ROWS`] rows.
@@ -86,19 +120,6 @@ impl Tile<'_> {
         self.kv_heads.len() * self.group
     }
 
-    /// The first place of the next block that some row still waits for.
-    #[inline(always)]
-    fn next_block(&self, done: &[usize; ROWS]) -> Option<u32> {
-        let mut next = u32::MAX;
-        for (seen, &done) in self.seen.iter().zip(done) {
-            if let Some(&place) = seen.get(done) {
-                next = if place < next { place } else { next };
-            }
-        }
-        let block = next / PLACES as u32 * PLACES as u32;
-        if next == u32::MAX { None } else { Some(block) }
-    }
-
     /// Scaled scores of all places that rows see.
     #[inline(always)]
     fn score<I: Isa>(&self, isa: I, q: &[f32], work: &mut Work) {
@@ -106,35 +127,26 @@ impl Tile<'_> {
         let (width, heads) = (q.len() / self.seen.len(), self.heads());
         work.scores.clear();
         work.scores.resize(self.seen.len() * heads * most, 0.0);
-        work.done = [0; ROWS];
         let step = if I::ROWS < 4 { I::ROWS } else { 4 };
-        while let Some(first) = self.next_block(&work.done) {
-            for (row, seen) in self.seen.iter().enumerate() {
-                let from = work.done[row];
-                let to = reach(seen, from, first);
-                work.done[row] = to;
-                if from == to {
-                    continue;
-                }
-                let row_scores = &mut work.scores[row * heads * most + from..];
-                for (at, kv_head) in self.kv_heads.clone().enumerate() {
-                    let dot = Dot {
-                        keys: self.cache.keys(kv_head, first),
-                        first,
-                        places: &seen[from..to],
-                        most,
-                    };
-                    let q = &q[row * width + kv_head * self.group * head_dim..];
-                    for member in (0..self.group).step_by(step) {
-                        let q = &q[member * head_dim..];
-                        let scores = &mut row_scores[(at * self.group + member) * most..];
-                        let left = self.group - member;
-                        match if left < step { left } else { step } {
-                            1 => dot.heads::<I, 1>(isa, q, scores),
-                            2 => dot.heads::<I, 2>(isa, q, scores),
-                            3 => dot.heads::<I, 3>(isa, q, scores),
-                            _ => dot.heads::<I, 4>(isa, q, scores),
-                        }
+        for Visit { row, first, places } in &work.visits {
+            let row_scores = &mut work.scores[row * heads * most + places.start..];
+            for (at, kv_head) in self.kv_heads.clone().enumerate() {
+                let dot = Dot {
+                    keys: self.cache.keys(kv_head, *first),
+                    first: *first,
+                    places: &self.seen[*row][places.clone()],
+                    most,
+                };
+                let q = &q[row * width + kv_head * self.group * head_dim..];
+                for member in (0..self.group).step_by(step) {
+                    let q = &q[member * head_dim..];
+                    let scores = &mut row_scores[(at * self.group + member) * most..];
+                    let left = self.group - member;
+                    match if left < step { left } else { step } {
+                        1 => dot.heads::<I, 1>(isa, q, scores),
+                        2 => dot.heads::<I, 2>(isa, q, scores),
+                        3 => dot.heads::<I, 3>(isa, q, scores),
+                        _ => dot.heads::<I, 4>(isa, q, scores),
                     }
                 }
             }
@@ -152,31 +164,22 @@ impl Tile<'_> {
             let total = math::exp_and_sum(scores, math::largest(scores));
             work.totals.push(total);
         }
-        let columns = self.kv_heads.start * self.group * head_dim..;
-        let columns = columns.start..columns.start + heads * head_dim;
+        let column = self.kv_heads.start * self.group * head_dim;
+        let columns = column..column + heads * head_dim;
         for row in out.chunks_exact_mut(width) {
             row[columns.clone()].fill(0.0);
         }
-        work.done = [0; ROWS];
-        while let Some(first) = self.next_block(&work.done) {
-            for (row, seen) in self.seen.iter().enumerate() {
-                let from = work.done[row];
-                let to = reach(seen, from, first);
-                work.done[row] = to;
-                if from == to {
-                    continue;
-                }
-                let weights = &work.scores[row * heads * most + from..];
-                let out = &mut out[row * width..][columns.clone()];
-                for (head, out) in out.chunks_exact_mut(head_dim).enumerate() {
-                    let kv_head = self.kv_heads.start + head / self.group;
-                    let values = Values {
-                        values: self.cache.values(kv_head, first),
-                        first,
-                        places: &seen[from..to],
-                    };
-                    values.add(isa, &weights[head * most..], out);
-                }
+        for Visit { row, first, places } in &work.visits {
+            let weights = &work.scores[row * heads * most + places.start..];
+            let out = &mut out[row * width..][columns.clone()];
+            for (head, out) in out.chunks_exact_mut(head_dim).enumerate() {
+                let kv_head = self.kv_heads.start + head / self.group;
+                let values = Values {
+                    values: self.cache.values(kv_head, *first),
+                    first: *first,
+                    places: &self.seen[*row][places.clone()],
+                };
+                values.add(isa, &weights[head * most..], out);
             }
         }
         let mut totals = work.totals.iter();
@@ -192,7 +195,6 @@ impl Tile<'_> {
 }
 
 /// How far the places go, from the one at `from` on, that stand in the block from `first` on.
-#[inline(always)]
 fn reach(seen: &[u32], from: usize, first: u32) -> usize {
     let end = first + PLACES as u32;
     // They ascend: all of the block are there if the last one is where it then would be.
