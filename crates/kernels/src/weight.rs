@@ -94,7 +94,7 @@ impl Rows<'_> {
         }
     }
 
-    /// Whether all scales and minima are finite. The lanes read others as different numbers.
+    /// Whether all scales and minima, or plain weights, are finite. The lanes read other scales as different numbers.
     pub fn is_finite(&self) -> bool {
         let finite = |halves: &[f16]| halves.iter().all(|half| half.is_finite());
         match self {

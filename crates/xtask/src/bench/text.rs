@@ -217,16 +217,10 @@ pub(super) fn head(place: &Place, repeats: u32) -> String {
 
 /// The page with another part of one machine; those of others stay as they are.
 pub(super) fn with_part(page: &str, part: &str) -> String {
-    let title = |part: &str| {
-        part.trim_start_matches(ON)
-            .lines()
-            .next()
-            .map(str::to_owned)
-    };
-    let others = page.split(ON).skip(1);
-    let mut others = others.filter(|other| title(other) != title(part));
-    let first = format!("{INTRODUCTION}{part}");
-    others.by_ref().fold(first, |page, other| {
+    let title = |part: &str| part.lines().next().map(str::to_owned);
+    let own = title(part.trim_start_matches(ON));
+    let others = page.split(ON).skip(1).filter(|other| title(other) != own);
+    others.fold(format!("{INTRODUCTION}{part}"), |page, other| {
         page.trim_end().to_owned() + "\n" + ON + other
     })
 }
