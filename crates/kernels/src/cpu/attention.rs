@@ -1,8 +1,9 @@
 //! Grouped-query attention over the cache, for rows that each see a path of it.
 //!
 //! A tile of rows goes over the blocks of the cache twice: for scores, whose lanes are places, and for the weighted sums of
-//! values. Every number comes out in one order: a score is summed over the head in ascending dimension, an output over the places
-//! in their order, so that neither tile nor batch changes a bit.
+//! values. Query heads that read the same block do so together, as many as keep their sums in registers. Every number comes out
+//! in one order: a score is summed over the head in ascending dimension, an output over the places in their order, so that
+//! neither tile nor batch changes a bit.
 
 use std::ops::Range;
 
@@ -68,7 +69,15 @@ struct Visit {
     places: Range<usize>,
 }
 
-/// Every row at every block that it sees something of, block by block.
+impl Visit {
+    /// Whether the row sees all places of the block.
+    #[inline(always)]
+    fn is_whole(&self) -> bool {
+        self.places.len() == PLACES
+    }
+}
+
+/// Every row at every block that it sees something of, block by block; in a block first the rows that see all of it.
 fn visit(seen: &[Vec<u32>], visits: &mut Vec<Visit>) {
     visits.clear();
     let mut done = [0; ROWS];
@@ -81,7 +90,7 @@ fn visit(seen: &[Vec<u32>], visits: &mut Vec<Visit>) {
         places.min().copied()
     };
     while let Some(next) = next(&done) {
-        let first = next / PLACES as u32 * PLACES as u32;
+        let (first, begin) = (next / PLACES as u32 * PLACES as u32, visits.len());
         for (row, (seen, done)) in seen.iter().zip(&mut done).enumerate() {
             let places = *done..reach(seen, *done, first);
             *done = places.end;
@@ -89,6 +98,7 @@ fn visit(seen: &[Vec<u32>], visits: &mut Vec<Visit>) {
                 visits.push(Visit { row, first, places });
             }
         }
+        visits[begin..].sort_by_key(|visit| !visit.is_whole());
     }
 }
 
@@ -123,31 +133,21 @@ impl Tile<'_> {
     /// Scaled scores of all places that rows see.
     #[inline(always)]
     fn score<I: Isa>(&self, isa: I, q: &[f32], work: &mut Work) {
-        let (head_dim, most) = (self.cache.head_dim, self.most);
-        let (width, heads) = (q.len() / self.seen.len(), self.heads());
-        work.scores.clear();
-        work.scores.resize(self.seen.len() * heads * most, 0.0);
-        let step = if I::ROWS < 4 { I::ROWS } else { 4 };
-        for Visit { row, first, places } in &work.visits {
-            let row_scores = &mut work.scores[row * heads * most + places.start..];
-            for (at, kv_head) in self.kv_heads.clone().enumerate() {
-                let dot = Dot {
-                    keys: self.cache.keys(kv_head, *first),
-                    first: *first,
-                    places: &self.seen[*row][places.clone()],
-                    most,
-                };
-                let q = &q[row * width + kv_head * self.group * head_dim..];
-                for member in (0..self.group).step_by(step) {
-                    let q = &q[member * head_dim..];
-                    let scores = &mut row_scores[(at * self.group + member) * most..];
-                    let left = self.group - member;
-                    match if left < step { left } else { step } {
-                        1 => dot.heads::<I, 1>(isa, q, scores),
-                        2 => dot.heads::<I, 2>(isa, q, scores),
-                        3 => dot.heads::<I, 3>(isa, q, scores),
-                        _ => dot.heads::<I, 4>(isa, q, scores),
-                    }
+        let scores = &mut work.scores;
+        scores.clear();
+        scores.resize(self.seen.len() * self.heads() * self.most, 0.0);
+        for visits in work.visits.chunk_by(|a, b| a.first == b.first) {
+            for kv_head in 0..self.kv_heads.len() {
+                let of = self.queries(visits, kv_head);
+                let mut done = 0;
+                while done < of.count() {
+                    done += match of.count() - done {
+                        8.. if I::ROWS >= 8 => of.score::<I, 8>(isa, done, q, scores),
+                        4.. if I::ROWS >= 4 => of.score::<I, 4>(isa, done, q, scores),
+                        3 if I::ROWS >= 4 => of.score::<I, 3>(isa, done, q, scores),
+                        2.. => of.score::<I, 2>(isa, done, q, scores),
+                        _ => of.score::<I, 1>(isa, done, q, scores),
+                    };
                 }
             }
         }
@@ -169,17 +169,25 @@ impl Tile<'_> {
         for row in out.chunks_exact_mut(width) {
             row[columns.clone()].fill(0.0);
         }
-        for Visit { row, first, places } in &work.visits {
-            let weights = &work.scores[row * heads * most + places.start..];
-            let out = &mut out[row * width..][columns.clone()];
-            for (head, out) in out.chunks_exact_mut(head_dim).enumerate() {
-                let kv_head = self.kv_heads.start + head / self.group;
-                let values = Values {
-                    values: self.cache.values(kv_head, *first),
-                    first: *first,
-                    places: &self.seen[*row][places.clone()],
-                };
-                values.add(isa, &weights[head * most..], out);
+        let weights = &work.scores;
+        for visits in work.visits.chunk_by(|a, b| a.first == b.first) {
+            let (whole, parts) = visits.split_at(visits.partition_point(Visit::is_whole));
+            for kv_head in 0..self.kv_heads.len() {
+                let of = self.queries(whole, kv_head);
+                let mut done = 0;
+                while done < of.count() {
+                    done += match of.count() - done {
+                        8.. if I::ROWS >= 8 => of.sum::<I, 8, 1>(isa, done, weights, out),
+                        4.. if I::ROWS >= 4 => of.sum::<I, 4, 1>(isa, done, weights, out),
+                        2.. if I::ROWS >= 4 => of.sum::<I, 2, 2>(isa, done, weights, out),
+                        2.. => of.sum::<I, 2, 1>(isa, done, weights, out),
+                        _ => of.sum::<I, 1, 2>(isa, done, weights, out),
+                    };
+                }
+                let of = self.queries(parts, kv_head);
+                for query in 0..of.count() {
+                    of.sum_part(query, weights, out);
+                }
             }
         }
         let mut totals = work.totals.iter();
@@ -190,6 +198,205 @@ impl Tile<'_> {
                     *out /= total;
                 }
             }
+        }
+    }
+
+    /// The query heads that read the tile's key head `kv_head` in the block of these visits.
+    #[inline(always)]
+    fn queries<'b>(&'b self, visits: &'b [Visit], kv_head: usize) -> Queries<'b> {
+        Queries {
+            tile: self,
+            visits,
+            kv_head,
+        }
+    }
+}
+
+/// Query heads at one block: of each row that visits it the group that reads one key head.
+struct Queries<'a> {
+    tile: &'a Tile<'a>,
+    /// All of the same block.
+    visits: &'a [Visit],
+    /// Counted from the tile's first.
+    kv_head: usize,
+}
+
+impl Queries<'_> {
+    #[inline(always)]
+    fn count(&self) -> usize {
+        self.visits.len() * self.tile.group
+    }
+
+    /// The visit of a query.
+    #[inline(always)]
+    fn visit(&self, query: usize) -> &Visit {
+        &self.visits[query / self.tile.group]
+    }
+
+    /// The key head, counted from the cache's first.
+    #[inline(always)]
+    fn cache_head(&self) -> usize {
+        self.tile.kv_heads.start + self.kv_head
+    }
+
+    /// Where the query stands in rows of all heads.
+    #[inline(always)]
+    fn at(&self, query: usize) -> usize {
+        let Tile { cache, group, .. } = *self.tile;
+        let head = self.cache_head() * group + query % group;
+        let heads = cache.heads * group;
+        (self.visit(query).row * heads + head) * cache.head_dim
+    }
+
+    /// Where the scores stand of the query's places in this block.
+    #[inline(always)]
+    fn scores_at(&self, query: usize) -> usize {
+        let Tile { group, most, .. } = *self.tile;
+        let visit = self.visit(query);
+        let head = self.kv_head * group + query % group;
+        (visit.row * self.tile.heads() + head) * most + visit.places.start
+    }
+
+    /// Scaled scores of `N` queries from `from` on; gives `N`.
+    #[inline(always)]
+    fn score<I: Isa, const N: usize>(
+        &self,
+        isa: I,
+        from: usize,
+        q: &[f32],
+        scores: &mut [f32],
+    ) -> usize {
+        let first = self.visits[0].first;
+        let keys = self.tile.cache.keys(self.cache_head(), first);
+        let mut queries = [q; N];
+        for (i, query) in queries.iter_mut().enumerate() {
+            *query = &q[self.at(from + i)..][..keys.len()];
+        }
+        let mut sums = [isa.splat(0.0); N];
+        for (d, keys) in keys.iter().enumerate() {
+            let keys = isa.load(keys);
+            for (sum, query) in sums.iter_mut().zip(&queries) {
+                *sum = isa.add(*sum, isa.mul(isa.splat(query[d]), keys));
+            }
+        }
+        let scale = isa.splat(1.0 / (keys.len() as f32).sqrt());
+        for (i, sum) in sums.iter().enumerate() {
+            let (visit, scaled) = (self.visit(from + i), isa.mul(*sum, scale));
+            let scores = &mut scores[self.scores_at(from + i)..];
+            if visit.is_whole()
+                && let Some(scores) = scores.first_chunk_mut()
+            {
+                isa.store(scaled, scores);
+                continue;
+            }
+            let mut lanes = [0.0; PLACES];
+            isa.store(scaled, &mut lanes);
+            let places = &self.tile.seen[visit.row][visit.places.clone()];
+            for (score, place) in scores.iter_mut().zip(places) {
+                *score = lanes[(place - first) as usize % PLACES];
+            }
+        }
+        N
+    }
+
+    /// `out [head_dim] += Σ weight · value` of `N` queries from `from` on that see the whole block, `P` panels of dimensions at a
+    /// time; gives `N`.
+    #[inline(always)]
+    fn sum<I: Isa, const N: usize, const P: usize>(
+        &self,
+        isa: I,
+        from: usize,
+        weights: &[f32],
+        out: &mut [f32],
+    ) -> usize {
+        let head_dim = self.tile.cache.head_dim;
+        let values = self.values();
+        let mut of = [&[0.0; PLACES]; N];
+        let mut at = [0; N];
+        for (i, (of, at)) in of.iter_mut().zip(&mut at).enumerate() {
+            let weights = &weights[self.scores_at(from + i)..];
+            *of = weights.first_chunk().unwrap_or(of);
+            *at = self.at(from + i);
+        }
+        let mut done = 0;
+        while head_dim - done >= P * PANEL {
+            sum_panels::<I, N, P>(isa, values, head_dim, done, &of, &at, out);
+            done += P * PANEL;
+        }
+        while head_dim - done >= PANEL {
+            sum_panels::<I, N, 1>(isa, values, head_dim, done, &of, &at, out);
+            done += PANEL;
+        }
+        for (weights, at) in of.iter().zip(at) {
+            let out = &mut out[at..][done..head_dim];
+            for (values, weight) in values.chunks_exact(head_dim).zip(*weights) {
+                accumulate(out, *weight, &values[done..]);
+            }
+        }
+        N
+    }
+
+    /// The same of one query that sees a part of the block.
+    #[inline(always)]
+    fn sum_part(&self, query: usize, weights: &[f32], out: &mut [f32]) {
+        let (head_dim, visit) = (self.tile.cache.head_dim, self.visit(query));
+        let (values, weights) = (self.values(), &weights[self.scores_at(query)..]);
+        let out = &mut out[self.at(query)..][..head_dim];
+        let places = &self.tile.seen[visit.row][visit.places.clone()];
+        for (place, weight) in places.iter().zip(weights) {
+            let at = (place - visit.first) as usize * head_dim;
+            accumulate(out, *weight, &values[at..]);
+        }
+    }
+
+    /// Values of the block, `[PLACES, head_dim]`.
+    #[inline(always)]
+    fn values(&self) -> &[f32] {
+        let first = self.visits[0].first;
+        self.tile.cache.values(self.cache_head(), first)
+    }
+}
+
+/// `out += weight · values`.
+#[inline(always)]
+fn accumulate(out: &mut [f32], weight: f32, values: &[f32]) {
+    for (out, value) in out.iter_mut().zip(values) {
+        *out += weight * value;
+    }
+}
+
+/// `P` panels of dimensions from `done` on, of `N` queries, whose outputs begin `at`.
+#[inline(always)]
+fn sum_panels<I: Isa, const N: usize, const P: usize>(
+    isa: I,
+    values: &[f32],
+    head_dim: usize,
+    done: usize,
+    weights: &[&[f32; PLACES]; N],
+    at: &[usize; N],
+    out: &mut [f32],
+) {
+    let mut sums = [[isa.splat(0.0); P]; N];
+    for (sums, at) in sums.iter_mut().zip(at) {
+        let out = out[at + done..][..P * PANEL].as_chunks().0;
+        for (sum, out) in sums.iter_mut().zip(out) {
+            *sum = isa.load(out);
+        }
+    }
+    for (place, values) in values.chunks_exact(head_dim).take(PLACES).enumerate() {
+        let values = values[done..][..P * PANEL].as_chunks().0;
+        for (panel, values) in values.iter().enumerate() {
+            let values = isa.load(values);
+            for (sums, weights) in sums.iter_mut().zip(weights) {
+                let weight = isa.splat(weights[place % PLACES]);
+                sums[panel] = isa.add(sums[panel], isa.mul(weight, values));
+            }
+        }
+    }
+    for (sums, at) in sums.iter().zip(at) {
+        let out = out[at + done..][..P * PANEL].as_chunks_mut().0;
+        for (sum, out) in sums.iter().zip(out) {
+            isa.store(*sum, out);
         }
     }
 }
@@ -206,131 +413,4 @@ fn reach(seen: &[u32], from: usize, first: u32) -> usize {
         to += 1;
     }
     to
-}
-
-/// Some places of a block that a row sees.
-struct Dot<'a> {
-    /// `[head_dim]`.
-    keys: &'a [[f32; PLACES]],
-    /// The place in the first lane.
-    first: u32,
-    places: &'a [u32],
-    /// From one head's scores to the next one's.
-    most: usize,
-}
-
-impl Dot<'_> {
-    /// Scaled scores of the first `N` heads of `q`.
-    #[inline(always)]
-    fn heads<I: Isa, const N: usize>(&self, isa: I, q: &[f32], scores: &mut [f32]) {
-        let head_dim = self.keys.len();
-        let mut heads = [q; N];
-        for (i, head) in heads.iter_mut().enumerate() {
-            *head = &q[i * head_dim..][..head_dim];
-        }
-        let mut sums = [isa.splat(0.0); N];
-        for (d, keys) in self.keys.iter().enumerate() {
-            let keys = isa.load(keys);
-            for (sum, head) in sums.iter_mut().zip(&heads) {
-                *sum = isa.add(*sum, isa.mul(isa.splat(head[d]), keys));
-            }
-        }
-        let scale = isa.splat(1.0 / (head_dim as f32).sqrt());
-        for (head, sum) in sums.iter().enumerate() {
-            let (scaled, scores) = (isa.mul(*sum, scale), &mut scores[head * self.most..]);
-            if self.places.len() == PLACES
-                && let Some(scores) = scores.first_chunk_mut()
-            {
-                isa.store(scaled, scores);
-                continue;
-            }
-            let mut lanes = [0.0; PLACES];
-            isa.store(scaled, &mut lanes);
-            for (score, place) in scores.iter_mut().zip(self.places) {
-                *score = lanes[(place - self.first) as usize % PLACES];
-            }
-        }
-    }
-}
-
-/// Values of one head at some places of a block that a row sees.
-struct Values<'a> {
-    /// `[PLACES, head_dim]`.
-    values: &'a [f32],
-    /// The first place of the block.
-    first: u32,
-    places: &'a [u32],
-}
-
-impl Values<'_> {
-    /// `out [head_dim] += Σ weight · value`.
-    #[inline(always)]
-    fn add<I: Isa>(&self, isa: I, weights: &[f32], out: &mut [f32]) {
-        let (head_dim, mut done) = (out.len(), 0);
-        // Sums that stay in registers.
-        while I::ROWS >= 4 && head_dim - done >= 4 * PANEL {
-            self.add_panels::<I, 4>(isa, weights, done, out);
-            done += 4 * PANEL;
-        }
-        while head_dim - done >= 2 * PANEL {
-            self.add_panels::<I, 2>(isa, weights, done, out);
-            done += 2 * PANEL;
-        }
-        while head_dim - done >= PANEL {
-            self.add_panels::<I, 1>(isa, weights, done, out);
-            done += PANEL;
-        }
-        for (&place, weight) in self.places.iter().zip(weights) {
-            let values = &self.values[(place - self.first) as usize * head_dim..][..head_dim];
-            for (out, value) in out[done..].iter_mut().zip(&values[done..]) {
-                *out += weight * value;
-            }
-        }
-    }
-
-    /// `P` panels of dimensions from `done` on.
-    #[inline(always)]
-    fn add_panels<I: Isa, const P: usize>(
-        &self,
-        isa: I,
-        weights: &[f32],
-        done: usize,
-        out: &mut [f32],
-    ) {
-        let head_dim = out.len();
-        let out = out[done..][..P * PANEL].as_chunks_mut().0;
-        let mut sums = [isa.splat(0.0); P];
-        for (sum, out) in sums.iter_mut().zip(out.iter()) {
-            *sum = isa.load(out);
-        }
-        if self.places.len() == PLACES {
-            let values = self.values.chunks_exact(head_dim);
-            for (values, &weight) in values.zip(weights) {
-                accumulate(isa, &mut sums, weight, &values[done..]);
-            }
-        } else {
-            for (&place, &weight) in self.places.iter().zip(weights) {
-                let at = (place - self.first) as usize * head_dim + done;
-                accumulate(isa, &mut sums, weight, &self.values[at..]);
-            }
-        }
-        for (sum, out) in sums.iter().zip(out) {
-            isa.store(*sum, out);
-        }
-    }
-}
-
-/// `sums += weight · values`, of the first `P` panels.
-#[inline(always)]
-fn accumulate<I: Isa, const P: usize>(
-    isa: I,
-    sums: &mut [I::Floats; P],
-    weight: f32,
-    values: &[f32],
-) {
-    let weight = isa.splat(weight);
-    let values = values[..P * PANEL].as_chunks().0;
-    for (sum, values) in sums.iter_mut().zip(values) {
-        *sum = isa.add(*sum, isa.mul(weight, isa.load(values)));
-    }
 }
