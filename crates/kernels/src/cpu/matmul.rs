@@ -35,7 +35,7 @@ widest! {
 }
 
 /// Rows that share one widening of the weights: their tiles and one block of their activations fit the first cache.
-const ROWS_MAX: usize = 256;
+const ROWS_MAX: usize = 128;
 
 #[inline(always)]
 fn panels<I: Isa>(isa: I, x: &Activations, weights: &Matrix<'_>, out: &mut [f32]) {
@@ -126,11 +126,15 @@ fn many<I: Isa, B: Block>(isa: I, rows: &Rows<'_>, blocks: &[B], n: usize, out: 
 /// Writes a panel's tiles into its columns; the last panel may be narrower.
 #[inline(always)]
 fn store<I: Isa>(isa: I, tiles: &[I::Floats], panel: usize, n: usize, out: &mut [f32]) {
-    let columns = panel * PANEL..n.min((panel + 1) * PANEL);
-    let mut values = [0.0; PANEL];
     for (row, tile) in out.chunks_exact_mut(n).zip(tiles) {
-        isa.store(*tile, &mut values);
-        row[columns.clone()].copy_from_slice(&values[..columns.len()]);
+        let columns = &mut row[panel * PANEL..];
+        if let Some(columns) = columns.first_chunk_mut() {
+            isa.store(*tile, columns);
+        } else {
+            let mut values = [0.0; PANEL];
+            isa.store(*tile, &mut values);
+            columns.copy_from_slice(&values[..columns.len()]);
+        }
     }
 }
 
