@@ -1,6 +1,6 @@
 //! The tiny checkpoint on every lane: agreement, and the same bits however requests are split.
 
-use jeoul_checkpoint::{Checkpoint, FileSource};
+use jeoul_checkpoint::{Checkpoint, FileSource, MemorySource, TensorType};
 use jeoul_eval::model::{LanguageModel, Loglikelihood, TokenPair};
 use jeoul_eval::plan::Counter;
 use jeoul_model::{Lane, LocalModel, ModelError, Pace};
@@ -219,4 +219,26 @@ fn a_pace_that_breaks_cancels_and_the_model_stays_right() {
     ));
     stop.set(false);
     assert_eq!(score(&mut model, &requests), before);
+}
+
+#[test]
+fn a_checkpoint_with_a_scale_that_is_no_number_is_refused_by_name() {
+    let name = "blk.1.ffn_gate.weight";
+    let mut bytes = std::fs::read(TINY).expect("models/tiny.gguf");
+    let open = |bytes: Vec<u8>| Checkpoint::open(MemorySource::new("tiny.gguf", bytes));
+    let tensor = open(bytes.clone()).expect("a checkpoint");
+    let tensor = tensor.tensor(name).expect("the tensor").clone();
+    // A quantised block begins with its scale.
+    assert_eq!(tensor.ty, TensorType::Q4_1);
+    let scale = tensor.offset as usize..tensor.offset as usize + 2;
+    for (bits, refused) in [(0x7bff_u16, false), (0x7c00, true), (0xfe00, true)] {
+        bytes[scale.clone()].copy_from_slice(&bits.to_le_bytes());
+        let checkpoint = open(bytes.clone()).expect("a checkpoint");
+        let loaded = pollster::block_on(LocalModel::load(checkpoint, Lane::Cpu, Pace::free()));
+        match loaded {
+            Err(ModelError::NotFinite { name: found }) if refused => assert_eq!(found, name),
+            Err(error) => panic!("{bits:x}: {error}"),
+            Ok(_) => assert!(!refused, "{bits:x}"),
+        }
+    }
 }
