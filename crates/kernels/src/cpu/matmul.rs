@@ -4,6 +4,7 @@
 //! rows, several at a time. Within a block sums are exact integers; across blocks they add up in f32, in ascending k, one
 //! accumulator per output.
 
+use super::fresh::MaybeUninit;
 use super::isa::Isa;
 use super::pack::{
     Bytes, F32Block, Halves, Nibbles, PAIRS, PANEL, Q4_0Block, Q4_1Block, Q8_0Block,
@@ -29,7 +30,7 @@ pub(super) struct Matrix<'a> {
 
 widest! {
     /// `out [rows, n] = x · Wᵀ`, for quantised formats.
-    pub(super) fn quantized(isa; x: &Activations, weights: &Matrix<'_>, out: &mut [f32]) {
+    pub(super) fn quantized(isa; x: &Activations, weights: &Matrix<'_>, out: &mut [MaybeUninit<f32>]) {
         panels(isa, x, weights, out);
     }
 }
@@ -38,7 +39,7 @@ widest! {
 const ROWS_MAX: usize = 128;
 
 #[inline(always)]
-fn panels<I: Isa>(isa: I, x: &Activations, weights: &Matrix<'_>, out: &mut [f32]) {
+fn panels<I: Isa>(isa: I, x: &Activations, weights: &Matrix<'_>, out: &mut [MaybeUninit<f32>]) {
     let (words, n) = (weights.words, weights.n);
     match weights.format {
         Format::Q4_0 => all_rows::<I, Q4_0Block>(isa, x, bytemuck::cast_slice(words), n, out),
@@ -49,7 +50,13 @@ fn panels<I: Isa>(isa: I, x: &Activations, weights: &Matrix<'_>, out: &mut [f32]
 
 /// `blocks [panels, k / 32]`.
 #[inline(always)]
-fn all_rows<I: Isa, B: Block>(isa: I, x: &Activations, blocks: &[B], n: usize, out: &mut [f32]) {
+fn all_rows<I: Isa, B: Block>(
+    isa: I,
+    x: &Activations,
+    blocks: &[B],
+    n: usize,
+    out: &mut [MaybeUninit<f32>],
+) {
     for (chunk, out) in out.chunks_mut(ROWS_MAX * n).enumerate() {
         let first = chunk * ROWS_MAX;
         let rows = x.rows(first..first + out.len() / n);
@@ -70,7 +77,7 @@ fn few<I: Isa, B: Block, const N: usize>(
     rows: &Rows<'_>,
     blocks: &[B],
     n: usize,
-    out: &mut [f32],
+    out: &mut [MaybeUninit<f32>],
 ) {
     for (panel, blocks) in blocks.chunks_exact(rows.blocks()).enumerate() {
         let mut tiles = [isa.splat(0.0); N];
@@ -95,7 +102,13 @@ fn few<I: Isa, B: Block, const N: usize>(
 
 /// Any number of rows: weights are widened into a buffer, which then serves all of them.
 #[inline(always)]
-fn many<I: Isa, B: Block>(isa: I, rows: &Rows<'_>, blocks: &[B], n: usize, out: &mut [f32]) {
+fn many<I: Isa, B: Block>(
+    isa: I,
+    rows: &Rows<'_>,
+    blocks: &[B],
+    n: usize,
+    out: &mut [MaybeUninit<f32>],
+) {
     let mut widened = [isa.widened_zero(); PAIRS];
     let mut tiles = vec![isa.splat(0.0); rows.count()];
     for (panel, blocks) in blocks.chunks_exact(rows.blocks()).enumerate() {
@@ -125,15 +138,21 @@ fn many<I: Isa, B: Block>(isa: I, rows: &Rows<'_>, blocks: &[B], n: usize, out: 
 
 /// Writes a panel's tiles into its columns; the last panel may be narrower.
 #[inline(always)]
-fn store<I: Isa>(isa: I, tiles: &[I::Floats], panel: usize, n: usize, out: &mut [f32]) {
+fn store<I: Isa>(
+    isa: I,
+    tiles: &[I::Floats],
+    panel: usize,
+    n: usize,
+    out: &mut [MaybeUninit<f32>],
+) {
     for (row, tile) in out.chunks_exact_mut(n).zip(tiles) {
+        let mut values = [0.0; PANEL];
+        isa.store(*tile, &mut values);
         let columns = &mut row[panel * PANEL..];
-        if let Some(columns) = columns.first_chunk_mut() {
-            isa.store(*tile, columns);
-        } else {
-            let mut values = [0.0; PANEL];
-            isa.store(*tile, &mut values);
-            columns.copy_from_slice(&values[..columns.len()]);
+        // A copy of as many as are known here is no call.
+        match columns.first_chunk_mut() {
+            Some(columns) => *columns = values.map(MaybeUninit::new),
+            None => _ = columns.write_copy_of_slice(&values[..columns.len()]),
         }
     }
 }
@@ -384,7 +403,7 @@ impl<I: Isa> Scales<I> {
 
 widest! {
     /// `out [rows, n] = x · Wᵀ` for [`Format::F32`]: `x [rows, k]` in f32, sums in ascending k.
-    pub(super) fn float(isa; x: &[f32], words: &[i32], k: usize, n: usize, out: &mut [f32]) {
+    pub(super) fn float(isa; x: &[f32], words: &[i32], k: usize, n: usize, out: &mut [MaybeUninit<f32>]) {
         let blocks: &[F32Block] = bytemuck::cast_slice(words);
         for (panel, blocks) in blocks.chunks_exact(k / BLOCK).enumerate() {
             for (x, out) in x.chunks_exact(k).zip(out.chunks_exact_mut(n)) {
@@ -400,6 +419,7 @@ widest! {
 
 #[cfg(test)]
 mod tests {
+    use super::super::fresh::written;
     use super::super::isa::Portable;
     use super::super::noise;
     use super::*;
@@ -425,10 +445,10 @@ mod tests {
         }
     }
 
-    fn product(x: &[f32], compute: impl Fn(&Activations, &mut [f32])) -> Vec<f32> {
-        let mut out = vec![0.0; x.len() / K * N];
-        compute(&Activations::new(x, K), &mut out);
-        out
+    fn product(x: &[f32], compute: impl Fn(&Activations, &mut [MaybeUninit<f32>])) -> Vec<f32> {
+        let (rows, x) = (x.len() / K, Activations::new(x, K));
+        // SAFETY: products write everything.
+        unsafe { written(rows * N, |out| compute(&x, out)) }
     }
 
     #[test]

@@ -6,6 +6,7 @@
 mod attention;
 mod cache;
 mod embed;
+mod fresh;
 mod gate;
 mod isa;
 mod math;
@@ -28,6 +29,7 @@ use burn::tensor::TensorData;
 use burn_flex::{Flex, FlexTensor};
 
 use crate::{Format, ops::LanguageOps};
+use fresh::written;
 
 /// Values of a tensor in row-major order.
 fn contiguous(tensor: FlexTensor) -> FlexTensor {
@@ -92,25 +94,28 @@ fn seen(tree: &[Row], base: usize, row: usize) -> Vec<u32> {
 /// `norm(x)`.
 fn normed(x: FlexTensor, norm: &FlexTensor, epsilon: f32) -> FlexTensor {
     let ([rows, k], x) = (dims(&x), contiguous(x));
-    let mut out = vec![0.0; rows * k];
     let (x, weight) = (floats(&x), floats(norm));
-    threads::rows(&mut out, k, 4, |at, out| {
-        norm::rms_norm(&x[at..][..out.len()], weight, epsilon, out);
-    });
+    // SAFETY: all rows are written.
+    let out = unsafe {
+        written(rows * k, |out| {
+            threads::rows(out, k, 4, |at, out| {
+                norm::rms_norm(&x[at..][..out.len()], weight, epsilon, out);
+            });
+        })
+    };
     matrix(out, rows, k)
 }
 
 /// `x · Wᵀ` of a contiguous `x [rows, k]`, `[rows, n]`.
 fn product(x: &FlexTensor, weights: &FlexTensor, format: Format, n: usize) -> Vec<f32> {
-    let [rows, k] = dims(x);
-    let mut out = vec![0.0; rows * n];
+    let ([rows, k], x) = (dims(x), floats(x));
     let weights = matmul::Matrix {
         words: words(weights),
         format,
         n,
     };
-    threads::matmul(floats(x), k, &weights, &mut out);
-    out
+    // SAFETY: a product writes everything.
+    unsafe { written(rows * n, |out| threads::matmul(x, k, &weights, out)) }
 }
 
 /// Cosines and sines of all positions; see [`crate::ops`].
@@ -185,11 +190,15 @@ impl LanguageOps for Flex {
 
     fn swiglu(both: FlexTensor) -> FlexTensor {
         let ([rows, width], both) = (dims(&both), contiguous(both));
-        let mut out = vec![0.0; rows * width / 2];
         let (both, k) = (floats(&both), width / 2);
-        threads::rows(&mut out, k, 16, |at, out| {
-            gate::swiglu(&both[2 * at..][..2 * out.len()], k, out);
-        });
+        // SAFETY: all rows are written.
+        let out = unsafe {
+            written(rows * k, |out| {
+                threads::rows(out, k, 16, |at, out| {
+                    gate::swiglu(&both[2 * at..][..2 * out.len()], k, out);
+                });
+            })
+        };
         matrix(out, rows, k)
     }
 

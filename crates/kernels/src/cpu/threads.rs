@@ -14,6 +14,7 @@ use std::sync::Mutex;
 
 use super::attention;
 use super::cache::Cache;
+use super::fresh::MaybeUninit;
 use super::matmul::{self, Matrix};
 use super::pack::{PANEL, panel_words};
 use super::quantize::Activations;
@@ -135,11 +136,11 @@ fn ranges(total: usize, parts: usize, unit: usize) -> Vec<Range<usize>> {
 
 /// Splits the rows of `out [rows, width]`, each value of which takes as long as `products`. `work` gets the place of its first
 /// value, and its rows.
-pub(super) fn rows(
-    out: &mut [f32],
+pub(super) fn rows<T: Send>(
+    out: &mut [T],
     width: usize,
     products: usize,
-    work: impl Fn(usize, &mut [f32]) + Sync,
+    work: impl Fn(usize, &mut [T]) + Sync,
 ) {
     let parts = parts(out.len() * products);
     let step = width * (out.len() / width).div_ceil(parts).max(1);
@@ -149,11 +150,11 @@ pub(super) fn rows(
 }
 
 /// Some columns of a matrix, row by row.
-type Columns<'a> = Vec<&'a mut [f32]>;
+type Columns<'a, T> = Vec<&'a mut [T]>;
 
 /// Cuts `out [rows, width]` into its columns; `ranges` follow each other and cover the width.
-fn columns<'a>(out: &'a mut [f32], width: usize, ranges: &[Range<usize>]) -> Vec<Columns<'a>> {
-    let mut parts: Vec<Columns<'a>> = ranges.iter().map(|_| Vec::new()).collect();
+fn columns<'a, T>(out: &'a mut [T], width: usize, ranges: &[Range<usize>]) -> Vec<Columns<'a, T>> {
+    let mut parts: Vec<Columns<'a, T>> = ranges.iter().map(|_| Vec::new()).collect();
     for mut row in out.chunks_exact_mut(width) {
         for (part, range) in parts.iter_mut().zip(ranges) {
             let (columns, rest) = row.split_at_mut(range.len());
@@ -164,13 +165,13 @@ fn columns<'a>(out: &'a mut [f32], width: usize, ranges: &[Range<usize>]) -> Vec
     parts
 }
 
-/// Has `compute` write a matrix of its own, and these columns be that.
-fn fill(mut columns: Columns<'_>, compute: impl FnOnce(&mut [f32])) {
+/// Has `compute` write a matrix of its own, first of `blank`s, and these columns be that.
+fn fill<T: Copy>(mut columns: Columns<'_, T>, blank: T, compute: impl FnOnce(&mut [T])) {
     if let [column] = columns.as_mut_slice() {
         return compute(column);
     }
     let width = columns.first().map_or(0, |row| row.len());
-    let mut own = vec![0.0; columns.len() * width];
+    let mut own = vec![blank; columns.len() * width];
     compute(&mut own);
     for (row, own) in columns.into_iter().zip(own.chunks_exact(width.max(1))) {
         row.copy_from_slice(own);
@@ -178,7 +179,7 @@ fn fill(mut columns: Columns<'_>, compute: impl FnOnce(&mut [f32])) {
 }
 
 /// `out [rows, n] = x · Wᵀ`, `x [rows, k]`.
-pub(super) fn matmul(x: &[f32], k: usize, weights: &Matrix<'_>, out: &mut [f32]) {
+pub(super) fn matmul(x: &[f32], k: usize, weights: &Matrix<'_>, out: &mut [MaybeUninit<f32>]) {
     let (rows, n) = (x.len() / k, weights.n);
     let parts = parts(x.len() * n);
     if parts == 1 || rows >= ROWS_MIN * count() {
@@ -197,16 +198,19 @@ pub(super) fn matmul(x: &[f32], k: usize, weights: &Matrix<'_>, out: &mut [f32])
     let items = ranges.iter().zip(columns(out, n, &ranges)).collect();
     let some = |columns: &Range<usize>| some_columns(weights, k, columns);
     match weights.format {
-        Format::F32 => each(items, |(columns, out): (_, Columns<'_>)| {
+        Format::F32 => each(items, |(columns, out): (_, Columns<'_, _>)| {
             let weights = some(columns);
-            fill(out, |out| {
+            fill(out, MaybeUninit::uninit(), |out| {
                 matmul::float(x, weights.words, k, weights.n, out)
             });
         }),
         _ => {
             let x = Activations::new(x, k);
-            each(items, |(columns, out): (_, Columns<'_>)| {
-                fill(out, |out| matmul::quantized(&x, &some(columns), out));
+            each(items, |(columns, out): (_, Columns<'_, _>)| {
+                let weights = some(columns);
+                fill(out, MaybeUninit::uninit(), |out| {
+                    matmul::quantized(&x, &weights, out)
+                });
             });
         }
     }
@@ -256,7 +260,7 @@ pub(super) fn attention(q: &[f32], cache: Cache<'_>, seen: &[Vec<u32>], out: &mu
             heads: 1,
             ..cache
         };
-        fill(out, |out| attention::rows(&q, cache, seen, out));
+        fill(out, 0.0, |out| attention::rows(&q, cache, seen, out));
     });
 }
 
@@ -288,6 +292,7 @@ pub(super) fn score(logits: &[f32], vocab: usize, rows: &[i32], targets: &[i32])
 mod tests {
     use std::thread;
 
+    use super::super::fresh::written;
     use super::super::noise;
     use super::pool::Pool;
     use super::*;
@@ -330,11 +335,8 @@ mod tests {
                 for rows in [1, 2, 4, 5, 17, 2 * ROWS_MIN, 3 * ROWS_MIN + 9, 300] {
                     let mut x = noise::numbers(rows * k);
                     x[(rows - 1) * k + 40] = 77.0;
-                    check(|| {
-                        let mut out = vec![0.0; rows * n];
-                        matmul(&x, k, &weights, &mut out);
-                        out
-                    });
+                    // SAFETY: a product writes everything.
+                    check(|| unsafe { written(rows * n, |out| matmul(&x, k, &weights, out)) });
                 }
             }
         }
@@ -372,19 +374,21 @@ mod tests {
     fn rows_and_scores_are_equal_to_the_bit() {
         let x = noise::numbers(70 * 576);
         let weight = noise::numbers(576);
-        check(|| {
-            let mut out = vec![0.0; x.len()];
-            rows(&mut out, 576, 4, |at, out| {
-                super::super::norm::rms_norm(&x[at..][..out.len()], &weight, 1e-5, out);
-            });
-            out
+        // SAFETY: all rows are written.
+        check(|| unsafe {
+            written(x.len(), |out| {
+                rows(out, 576, 4, |at, out| {
+                    super::super::norm::rms_norm(&x[at..][..out.len()], &weight, 1e-5, out);
+                });
+            })
         });
-        check(|| {
-            let mut out = vec![0.0; x.len() / 2];
-            rows(&mut out, 16, 16, |at, out| {
-                super::super::gate::swiglu(&x[2 * at..][..2 * out.len()], 16, out);
-            });
-            out
+        // SAFETY: as above.
+        check(|| unsafe {
+            written(x.len() / 2, |out| {
+                rows(out, 16, 16, |at, out| {
+                    super::super::gate::swiglu(&x[2 * at..][..2 * out.len()], 16, out);
+                });
+            })
         });
         check(|| score(&x, 576, &[0, 0, 3, 7, 7, 7, 69], &[5, 0, 575, 1, 1, 2, 3]));
     }

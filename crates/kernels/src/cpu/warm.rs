@@ -5,6 +5,7 @@ use std::hint::black_box;
 
 use super::attention;
 use super::cache::Cache;
+use super::fresh::{MaybeUninit, written};
 use super::matmul::Matrix;
 use super::pack::Panels;
 use super::{gate, norm, threads};
@@ -34,16 +35,17 @@ pub fn warm_up() {
         heads: 1,
     };
     let seen = vec![(0..CACHE_PLACES as u32).collect(); 2];
-    let zeros = vec![0.0; WIDTH];
-    let [mut x, mut normed, mut out] = [zeros.clone(), zeros.clone(), zeros];
+    let (mut x, weight) = (vec![0.0; WIDTH], vec![0.0; WIDTH]);
+    // SAFETY: each writes everything.
+    let row = |write: &dyn Fn(&mut [MaybeUninit<f32>])| unsafe { written(WIDTH, write) };
     for _ in 0..ROUNDS {
-        norm::rms_norm(&x, &out, 1e-5, &mut normed);
-        threads::matmul(&normed, WIDTH, &weights, &mut out);
-        attention::rows(&out, cache, &seen, &mut x);
-        gate::swiglu(&out, WIDTH / 2, &mut x[..WIDTH / 2]);
+        let normed = row(&|out| norm::rms_norm(&x, &weight, 1e-5, out));
+        let product = row(&|out| threads::matmul(&normed, WIDTH, &weights, out));
+        attention::rows(&product, cache, &seen, &mut x);
+        let both = [product, normed].concat();
+        // Or the compiler would leave it out.
+        black_box(row(&|out| gate::swiglu(&both, WIDTH, out)));
     }
-    // Or the compiler would leave it out.
-    black_box(x);
 }
 
 #[cfg(test)]
