@@ -1,9 +1,9 @@
 // What the page's engine answers: `node samples.mjs CHROMIUM ENGINE MODEL LIMIT TASK…` prints a list of two texts, the sample files of
 // these tasks as lm-evaluation-harness writes them, computed with one thread and with two. ENGINE is the folder of Jeoul's modules.
-import { browse, installed } from './server.mjs';
+import { browse } from './server.mjs';
 
 const [browserPath, engine, model, limit, ...tasks] = process.argv.slice(2);
-const chromium = await browse(browserPath, { engine, model, wllama: installed('@wllama/wllama/esm') });
+const chromium = await browse(browserPath, { engine, model });
 const page = await chromium.open('index.html');
 const texts = [];
 for (const threads of [1, 2]) {

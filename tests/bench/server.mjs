@@ -12,9 +12,10 @@ const types = { '.html': 'text/html', '.js': 'text/javascript', '.mjs': 'text/ja
 
 /**
  * Starts Chromium with `page/`, and with `places`: folders or files by the first part of their address, those of packages
- * below `node_modules/`. `repairs` are functions from the text of a file to the text that is sent, by address.
+ * below `node_modules/`. `repairs` are functions from the text of a file to the text that is sent, by address; `flags` are more of
+ * Chromium's.
  */
-export async function browse(executablePath, places, repairs = {}) {
+export async function browse(executablePath, places, { repairs = {}, flags = [] } = {}) {
   const all = { page: join(here, 'page'), ...places };
   const server = createServer(async (request, response) => {
     const path = normalize(new URL(request.url, 'http://here').pathname);
@@ -39,7 +40,7 @@ export async function browse(executablePath, places, repairs = {}) {
   await new Promise((resolve) => server.listen(0, '127.0.0.1', resolve));
   // A profile on disk: without one the page's private files lie in another process, and are read twenty times as slowly.
   const profile = await mkdtemp(join(tmpdir(), 'jeoul-bench-'));
-  const browser = await chromium.launchPersistentContext(profile, { executablePath, args: ['--no-sandbox'] });
+  const browser = await chromium.launchPersistentContext(profile, { executablePath, args: ['--no-sandbox', ...flags] });
   return {
     async open(name) {
       const page = await browser.newPage();

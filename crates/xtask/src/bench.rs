@@ -15,7 +15,7 @@ use anyhow::Context;
 use clap::ValueEnum;
 use serde::Deserialize;
 
-use crate::build::{Module, engine};
+use crate::build::{self, Module, engine};
 use crate::fetch::fetch;
 use crate::needs::{self, Need};
 use crate::place::Place;
@@ -25,6 +25,8 @@ use crate::{python, registry, setup};
 /// Tokens of the prompt, and generated after it.
 const PROMPT: &str = "256";
 const GENERATE: &str = "32";
+/// The same on the GPU lane: Burn's modules take seconds a token without a GPU.
+const GENERATE_GPU: &str = "8";
 
 /// Arguments of `bench`.
 #[derive(clap::Args)]
@@ -32,14 +34,17 @@ pub(crate) struct Bench {
     /// Measurements of each engine; the median counts.
     #[arg(long, default_value_t = 5, value_parser = clap::value_parser!(u32).range(1..))]
     repeats: u32,
-    /// Also the GPU lane, natively, beside Burn's own modules; without a GPU on Mesa's lavapipe. Its optimised build takes
-    /// 15 minutes.
+    /// Also the GPU lane beside Burn's own modules: in Chromium on SwiftShader, and natively, without a GPU on Mesa's lavapipe. Its
+    /// builds take 20 minutes.
     #[arg(long)]
     gpu: bool,
     /// Only these parts, which are printed; BENCHMARKS.md stays as it is.
     #[arg(long, value_enum, value_delimiter = ',', conflicts_with = "gpu")]
     only: Vec<Part>,
 }
+
+/// The same in Chromium on SwiftShader, and how often: Burn's modules take 3 seconds a token there.
+const SWIFTSHADER: [&str; 3] = ["32", "2", "2"];
 
 /// What is measured, but for the GPU.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -108,14 +113,7 @@ impl Bench {
             };
         }
         if self.gpu {
-            command(place, &[])?;
-            let gpu = measure(text::GPU, &[("Q4_1", source.clone())], |file| {
-                self.gpu(place, file)
-            })?;
-            let lines = rows(text::GPU, &gpu, &["Jeoul", STOCK]);
-            text += &text::section(text::GPU, text::SPEEDS, &lines);
-            let lines = [profile(place, &source, "gpu")?];
-            text += &text::section("Where the time goes (natively, GPU, Q4_1)", "", &lines);
+            text += &self.gpu(place, &source)?;
         }
         print!("{text}");
         if !self.only.is_empty() {
@@ -192,18 +190,69 @@ impl Bench {
         self.in_turns([("Jeoul", jeoul), ("llama.cpp", llama)])
     }
 
-    /// The GPU lane beside the same network out of Burn's modules.
-    fn gpu(&self, place: &Place, model: &Path) -> anyhow::Result<Measured> {
-        // Burn's modules take seconds a token without a GPU.
-        let generate = "8";
+    /// The sections of the GPU lane, beside the same network out of Burn's modules.
+    fn gpu(&self, place: &Place, source: &Path) -> anyhow::Result<String> {
+        let file = [("Q4_1", source.to_owned())];
+        // A shader is what takes the time, so the modules need not be optimised.
+        engine(place, Module::Gpu, false)?;
+        let stock = build::example(place, &build::STOCK, false)?;
+        let browser = measure(text::GPU_BROWSER, &file, |file| {
+            self.gpu_browser(place, &stock, file)
+        })?;
+        command(place, &[])?;
+        let native = measure(text::GPU, &file, |file| self.gpu_native(place, file))?;
+
+        let engines = ["Jeoul", STOCK];
+        let mut lines = rows(text::GPU_BROWSER, &browser, &engines);
+        let [prompt, generate, repeats] = SWIFTSHADER;
+        lines.push(format!(
+            "\nA prompt of {prompt} tokens, then {generate} generated; medians of {repeats}.\n"
+        ));
+        lines.push(text::gpu_memory(&browser[0].1[0].1.loads));
+        let section = text::section;
+        Ok([
+            section(text::GPU_BROWSER, text::SPEEDS, &lines),
+            section(text::GPU, text::SPEEDS, &rows(text::GPU, &native, &engines)),
+            section(
+                "Where the time goes (natively, GPU, Q4_1)",
+                "",
+                &[profile(place, source, "gpu")?],
+            ),
+        ]
+        .concat())
+    }
+
+    fn gpu_native(&self, place: &Place, model: &Path) -> anyhow::Result<Measured> {
         let mut jeoul = Command::new(place.command("release"));
         jeoul.args(["bench", "--json", "--repeats", "1", "--lane", "gpu"]);
-        jeoul.args(["--prompt", PROMPT, "--generate", generate, "--model"]);
+        jeoul.args(["--prompt", PROMPT, "--generate", GENERATE_GPU, "--model"]);
         jeoul.arg(model);
         let mut stock = cargo(place, "bench", &place.target);
         stock.args(["--package", "jeoul-model", "--features", "gpu"]);
-        stock.args(["--bench", "stock", "--", PROMPT, generate, "1"]);
+        stock.args(["--bench", "stock", "--", PROMPT, GENERATE_GPU, "1"]);
         self.in_turns([("Jeoul", jeoul), (STOCK, stock)])
+    }
+
+    fn gpu_browser(&self, place: &Place, stock: &Path, model: &Path) -> anyhow::Result<Measured> {
+        let mut command = Command::new("node");
+        command
+            .arg(place.bench().join("gpu.mjs"))
+            .arg(needs::chromium().context("no Chromium")?)
+            .arg(place.engine())
+            .arg(stock)
+            .arg(model)
+            .args(SWIFTSHADER);
+        #[derive(Deserialize)]
+        #[serde(rename_all = "kebab-case")]
+        struct Both {
+            jeoul_gpu: Speeds,
+            stock: Speeds,
+        }
+        let Both { jeoul_gpu, stock } = said(&mut command)?;
+        Ok(vec![
+            ("Jeoul".to_owned(), jeoul_gpu),
+            (STOCK.to_owned(), stock),
+        ])
     }
 
     /// Calls commands that print speeds one after the other, as often as it is asked for.

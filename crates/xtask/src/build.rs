@@ -107,18 +107,53 @@ pub(crate) fn engine(place: &Place, module: Module, release: bool) -> anyhow::Re
     )
 }
 
-/// Builds the kernels' example `products` as the CPU module is built for users; gives its folder.
-pub(crate) fn products(place: &Place) -> anyhow::Result<PathBuf> {
-    step("wasm module of products alone", || {
-        let (mut build, built) = wasm_rust()?.cargo_build(place, Module::Cpu.name());
-        build.args(["--package", "jeoul-kernels", "--example", "products"]);
-        run(build.args(["--profile", "web"]))?;
-        let folder = place.target.join("bench/products");
-        let wasm = built.join("web/examples/products.wasm");
-        bindgen(place, &wasm, &folder, true)?;
-        optimise(place, &folder.join("products_bg.wasm"), false)?;
-        Ok(folder)
-    })
+/// A wasm module that stands beside the engine's in benchmarks: an example of a crate.
+pub(crate) struct Example {
+    package: &'static str,
+    name: &'static str,
+    /// It is built as that module is, into its target folder.
+    like: Module,
+}
+
+/// Products alone.
+pub(crate) const PRODUCTS: Example = Example {
+    package: "jeoul-kernels",
+    name: "products",
+    like: Module::Cpu,
+};
+
+/// The network out of Burn's own modules.
+pub(crate) const STOCK: Example = Example {
+    package: "jeoul-model",
+    name: "stock",
+    like: Module::Gpu,
+};
+
+/// Builds such a module; gives its folder.
+pub(crate) fn example(place: &Place, example: &Example, release: bool) -> anyhow::Result<PathBuf> {
+    let Example {
+        package,
+        name,
+        like,
+    } = example;
+    let profile = like.profile(release);
+    step(
+        &format!("wasm module `{name}`, profile `{profile}`"),
+        || {
+            let (mut build, built) = wasm_rust()?.cargo_build(place, like.name());
+            build.args(["--package", package, "--example", name]);
+            build.args((*like == Module::Gpu).then_some("--features=gpu"));
+            run(build.args(["--profile", profile]))?;
+            let folder = place.target.join("bench").join(name);
+            let wasm = built.join(profile).join(format!("examples/{name}.wasm"));
+            bindgen(place, &wasm, &folder, release)?;
+            if release {
+                let wasm = folder.join(format!("{name}_bg.wasm"));
+                optimise(place, &wasm, false)?;
+            }
+            Ok(folder)
+        },
+    )
 }
 
 fn wasm_rust() -> anyhow::Result<WasmRust> {

@@ -1,5 +1,4 @@
 // Engines under one interface: `engines[name](model)` loads, and gives a function that measures once.
-import { Wllama } from '/wllama/index.js';
 
 /** Asks Jeoul's worker, and waits for the last event. */
 function ask(worker, command, file) {
@@ -14,9 +13,10 @@ function ask(worker, command, file) {
   });
 }
 
-/** Starts Jeoul's worker. */
-async function start(threads) {
-  const worker = new Worker(threads === 1 ? '/page/worker.js' : '/page/threads.js', { type: 'module' });
+/** Starts Jeoul's worker on one of its modules. */
+async function start(module) {
+  const script = module === 'cpu-threads' ? '/page/threads.js' : `/page/worker.js?${module}`;
+  const worker = new Worker(script, { type: 'module' });
   await new Promise((resolve, reject) => {
     worker.onmessage = resolve;
     worker.onerror = (event) => reject(new Error(event.message || 'the worker did not start'));
@@ -46,8 +46,6 @@ function memory() {
   });
 }
 
-const LOAD = { type: 'load', model: null, lane: 'cpu' };
-
 /** A file in the page's private folder `place`. */
 async function stored(place, name, options) {
   let folder = await navigator.storage.getDirectory();
@@ -55,44 +53,48 @@ async function stored(place, name, options) {
   return folder.getFileHandle(name, options);
 }
 
+/** Command that loads a checkpoint onto the lane of a module; `id` is its name in the registry, or null. */
+const load = (module, id) => ({ type: 'load', model: id, lane: module === 'gpu' ? 'gpu' : 'cpu' });
+
 /**
  * Loads a checkpoint anew, that of the registry from where the page keeps it, another one from a file on disk: seconds to read it,
  * seconds to the first probability, and the memory that this took.
  */
-async function loadOnce(file, id) {
-  const worker = await start(1);
+async function loadOnce(module, file, id) {
+  const worker = await start(module);
   const read = await readTime(file);
   const begin = performance.now();
-  await ask(worker, { ...LOAD, model: id }, id === null ? file : undefined);
+  await ask(worker, load(module, id), id === null ? file : undefined);
   await ask(worker, { type: 'measure', prompt: 1, generate: 1, repeats: 0 });
   const first = (performance.now() - begin) / 1000;
-  const load = { read, first, memory: await memory(), size: file.size };
+  const loaded = { read, first, memory: await memory(), size: file.size };
   worker.terminate();
-  return load;
+  return loaded;
 }
 
 /** Loads `model` as often as it is asked for; `id` is its name in the registry, or null. */
-async function loads(model, id, repeats) {
+async function loads(module, model, id, repeats) {
   let handle;
   if (id === null) {
     handle = await stored([], 'model.gguf', { create: true });
     await (await fetch(model)).body.pipeTo(await handle.createWritable());
   } else {
-    const worker = await start(1);
+    const worker = await start(module);
     await ask(worker, { type: 'fetch', model: id });
     worker.terminate();
     handle = await stored(['checkpoints'], `${id}.gguf`);
   }
   const all = [];
-  for (let repeat = 0; repeat < repeats; repeat += 1) all.push(await loadOnce(await handle.getFile(), id));
+  for (let repeat = 0; repeat < repeats; repeat += 1) all.push(await loadOnce(module, await handle.getFile(), id));
   return all;
 }
 
-async function jeoul(model, { prompt, generate, repeats, threads, id }) {
+/** Jeoul on one of its modules, which computes with so many threads. */
+async function jeoul(module, threads, model, { prompt, generate, repeats, id }) {
   const file = new File([await (await fetch(model)).blob()], 'model.gguf');
-  globalThis.loads = threads === 1 ? await loads(model, id, repeats) : [];
-  const worker = await start(threads);
-  const { lane } = await ask(worker, LOAD, file);
+  globalThis.loads = threads === 1 ? await loads(module, model, id, repeats) : [];
+  const worker = await start(module);
+  const { lane } = await ask(worker, load(module, null), file);
   if (lane.threads !== threads) throw new Error(`${lane.threads} threads`);
   return async () => {
     const { prefill, decode } = await ask(worker, { type: 'measure', prompt, generate, repeats: 1 });
@@ -103,8 +105,9 @@ async function jeoul(model, { prompt, generate, repeats, threads, id }) {
 /** Scores tasks on their sample documents, and gives the sample files of lm-evaluation-harness as one text. */
 globalThis.samples = async (model, threads, tasks, limit) => {
   const file = new File([await (await fetch(model)).blob()], 'model.gguf');
-  const worker = await start(threads);
-  await ask(worker, LOAD, file);
+  const module = threads === 1 ? 'cpu' : 'cpu-threads';
+  const worker = await start(module);
+  await ask(worker, load(module, null), file);
   const requests = tasks.map((task) => ({ task, num_fewshot: null, limit }));
   const settings = { seed: 1234, apply_chat_template: false, fewshot_as_multiturn: false, system_instruction: null };
   await ask(worker, { type: 'run', tasks: requests, settings });
@@ -115,6 +118,7 @@ globalThis.samples = async (model, threads, tasks, limit) => {
 };
 
 async function wllama(model, { prompt, generate, threads }) {
+  const { Wllama } = await import('/wllama/index.js');
   const engine = new Wllama({ default: '/wllama/wasm/wllama.wasm' }, { suppressNativeLog: true });
   const blob = await (await fetch(model)).blob();
   await engine.loadModel([blob], { n_threads: threads, n_ctx: 1024, n_gpu_layers: 0, warmup: false });
@@ -158,9 +162,28 @@ async function flare(model, { prompt, generate }) {
   };
 }
 
+/** The network out of Burn's own modules; its weights are its own. */
+async function stock(_model, { prompt, generate }) {
+  const { default: init, Stock } = await import('/stock/stock.js');
+  await init();
+  const network = await Stock.open();
+  let seed = 0;
+  return async () => {
+    seed += 1;
+    network.forget();
+    const begin = performance.now();
+    let token = await network.next(Int32Array.from({ length: prompt }, (_, i) => (i * 7 + seed * 31) % 40000), 0);
+    const read = performance.now();
+    for (let place = prompt; place < prompt + generate; place += 1) token = await network.next(Int32Array.of(token), place);
+    return { prefill: (prompt * 1000) / (read - begin), decode: (generate * 1000) / (performance.now() - read) };
+  };
+}
+
 globalThis.engines = {
-  jeoul: (model, sizes) => jeoul(model, { ...sizes, threads: 1 }),
-  'jeoul-2': (model, sizes) => jeoul(model, { ...sizes, threads: 2 }),
+  jeoul: (model, sizes) => jeoul('cpu', 1, model, sizes),
+  'jeoul-2': (model, sizes) => jeoul('cpu-threads', 2, model, sizes),
+  'jeoul-gpu': (model, sizes) => jeoul('gpu', 1, model, sizes),
+  stock,
   'wllama-1': (model, sizes) => wllama(model, { ...sizes, threads: 1 }),
   'wllama-2': (model, sizes) => wllama(model, { ...sizes, threads: 2 }),
   flare,

@@ -35,7 +35,7 @@ const NATIVE_HEAD: &str = "\
 
 /// The two sections.
 pub(super) fn measure(place: &Place, repeats: u32) -> anyhow::Result<String> {
-    let module = build::products(place)?;
+    let module = build::example(place, &build::PRODUCTS, true)?;
     let browser = step("products in Chromium", || {
         let mut browser = Command::new("node");
         browser

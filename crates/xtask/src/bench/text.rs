@@ -17,6 +17,7 @@ pub(super) const LOADING: &str = "Loading in the browser (CPU)";
 pub(super) const NATIVE: &str = "Natively (CPU, one thread)";
 pub(super) const NATIVE_2: &str = "Natively (CPU, two threads)";
 pub(super) const GPU: &str = "Natively (GPU)";
+pub(super) const GPU_BROWSER: &str = "In the browser (headless Chromium, GPU lane on SwiftShader)";
 
 /// Head of a table of [`rows`].
 pub(super) const SPEEDS: &str = "\
@@ -40,7 +41,7 @@ Q4_1 comes from where the page keeps it, the others are files that were chosen. 
 ";
 
 /// How many times as fast as another engine Jeoul wants to be: where, on which file, which engine, in prefill and in decode.
-const GOALS: [(&str, &str, &str, [f64; 2]); 9] = [
+const GOALS: [(&str, &str, &str, [f64; 2]); 10] = [
     (BROWSER, "Q4_1", "wllama-1", [14.0, 8.0]),
     (BROWSER, "Q8_0", "wllama-1", [8.0, 6.0]),
     (BROWSER, "Q8_0", "flare", [4.0, 4.0]),
@@ -50,11 +51,14 @@ const GOALS: [(&str, &str, &str, [f64; 2]); 9] = [
     (BROWSER_2, "Q4_1", "wllama-2", [14.0, 8.0]),
     (BROWSER_2, "Q4_1", "jeoul", [1.8, 0.0]),
     (GPU, "Q4_1", super::STOCK, [4.0, 4.0]),
+    (GPU_BROWSER, "Q4_1", super::STOCK, [4.0, 4.0]),
 ];
 /// The same for prefill in the browser beside native llama.cpp with one thread.
 const ACROSS: [(&str, f64); 2] = [("Q4_1", 1.2), ("Q4_0", 0.5)];
 /// Most time to the first probability, in times that reading the file takes, and most memory in times its size.
 const LOAD_MOST: [f64; 2] = [2.0, 1.6];
+/// Most wasm memory of a checkpoint whose weights lie on the GPU, in MiB, whatever its size.
+const GPU_MEMORY: f64 = 96.0;
 /// How many times as far from the reference another engine's log-likelihoods are at least.
 const ERROR_LEAST: f64 = 100.0;
 
@@ -147,6 +151,20 @@ pub(super) fn loads(file: &str, loads: &[Load]) -> String {
         ratio(first / read, LOAD_MOST[0]),
         ratio(memory / size, LOAD_MOST[1])
     )
+}
+
+/// What the GPU lane's module holds in main memory; nothing if it never loaded.
+pub(super) fn gpu_memory(loads: &[Load]) -> String {
+    if loads.is_empty() {
+        return String::new();
+    }
+    let memory: Vec<f64> = loads.iter().map(|load| load.memory).collect();
+    let mebibytes = median(&memory) / f64::from(1 << 20);
+    let goal = match mebibytes > GPU_MEMORY {
+        true => format!(" (goal {GPU_MEMORY})"),
+        false => String::new(),
+    };
+    format!("\nAfter the first probability wasm memory is {mebibytes:.0} MiB large{goal}.\n")
 }
 
 /// The middle value, of an even count the mean of the two; 0 of none.
