@@ -26,7 +26,7 @@ const GRAIN: usize = 1 << 15;
 /// Parts a thread, so that nobody waits long for the slowest.
 const PARTS: usize = 4;
 /// Least rows a part of many: each part widens all weights anew.
-const ROWS_MIN: usize = 32;
+const ROWS_MIN: usize = 64;
 
 #[cfg(any(not(target_family = "wasm"), target_feature = "atomics"))]
 mod here {
