@@ -113,16 +113,15 @@ impl Bench {
             };
         }
         if self.gpu {
+            // What takes an hour is not lost with what comes after it.
+            write(place, &text)?;
             text += &self.gpu(place, &source)?;
         }
         print!("{text}");
-        if !self.only.is_empty() {
-            return Ok(());
+        match self.only.is_empty() {
+            true => write(place, &text),
+            false => Ok(()),
         }
-        let path = place.root.join("BENCHMARKS.md");
-        let page = fs::read_to_string(&path).unwrap_or_default();
-        fs::write(&path, text::with_part(&page, &text))
-            .with_context(|| format!("{} cannot be written", path.display()))
     }
 
     /// The sections of whole engines.
@@ -228,7 +227,8 @@ impl Bench {
         jeoul.args(["--prompt", PROMPT, "--generate", GENERATE_GPU, "--model"]);
         jeoul.arg(model);
         let mut stock = cargo(place, "bench", &place.target);
-        stock.args(["--package", "jeoul-model", "--features", "gpu"]);
+        // With the command's package beside it, it shares what the command is built of.
+        stock.args(["--package", "jeoul", "--package", "jeoul-model"]);
         stock.args(["--bench", "stock", "--", PROMPT, GENERATE_GPU, "1"]);
         self.in_turns([("Jeoul", jeoul), (STOCK, stock)])
     }
@@ -292,6 +292,14 @@ impl Bench {
             .map(|(name, speeds)| Ok((name, serde_json::from_value(speeds)?)));
         speeds.collect()
     }
+}
+
+/// Puts this machine's part into BENCHMARKS.md.
+fn write(place: &Place, part: &str) -> anyhow::Result<()> {
+    let path = place.root.join("BENCHMARKS.md");
+    let page = fs::read_to_string(&path).unwrap_or_default();
+    fs::write(&path, text::with_part(&page, part))
+        .with_context(|| format!("{} cannot be written", path.display()))
 }
 
 /// The baseline of the GPU lane.
