@@ -95,7 +95,7 @@ fn seen(tree: &[Row], base: usize, row: usize) -> Vec<u32> {
 fn normed(x: FlexTensor, norm: &FlexTensor, epsilon: f32) -> FlexTensor {
     let ([rows, k], x) = (dims(&x), contiguous(x));
     let (x, weight) = (floats(&x), floats(norm));
-    // SAFETY: all rows are written.
+    // SAFETY: all rows are written, of shapes that `ops` has checked.
     let out = unsafe {
         written(rows * k, |out| {
             threads::rows(out, k, 4, |at, out| {
@@ -114,7 +114,7 @@ fn product(x: &FlexTensor, weights: &FlexTensor, format: Format, n: usize) -> Ve
         format,
         n,
     };
-    // SAFETY: a product writes everything.
+    // SAFETY: a product writes everything; `ops` has checked the shapes.
     unsafe { written(rows * n, |out| threads::matmul(x, k, &weights, out)) }
 }
 
@@ -191,7 +191,7 @@ impl LanguageOps for Flex {
     fn swiglu(both: FlexTensor) -> FlexTensor {
         let ([rows, width], both) = (dims(&both), contiguous(both));
         let (both, k) = (floats(&both), width / 2);
-        // SAFETY: all rows are written.
+        // SAFETY: all rows are written, of shapes that `ops` has checked.
         let out = unsafe {
             written(rows * k, |out| {
                 threads::rows(out, k, 16, |at, out| {
