@@ -234,10 +234,8 @@ impl Bench {
     }
 
     fn gpu_browser(&self, place: &Place, stock: &Path, model: &Path) -> anyhow::Result<Measured> {
-        let mut command = Command::new("node");
+        let mut command = in_chromium(place, "gpu.mjs")?;
         command
-            .arg(place.bench().join("gpu.mjs"))
-            .arg(needs::chromium().context("no Chromium")?)
             .arg(place.engine())
             .arg(stock)
             .arg(model)
@@ -278,10 +276,8 @@ impl Bench {
 
     /// `id` is the file's name in the registry, if it is there.
     fn browser(&self, place: &Place, model: &Path, id: Option<&str>) -> anyhow::Result<Measured> {
-        let mut command = Command::new("node");
+        let mut command = in_chromium(place, "browser.mjs")?;
         command
-            .arg(place.bench().join("browser.mjs"))
-            .arg(needs::chromium().context("no Chromium")?)
             .arg(place.engine())
             .arg(model)
             .args([PROMPT, GENERATE, &self.repeats.to_string()])
@@ -349,6 +345,15 @@ fn profile(place: &Place, model: &Path, lane: &str) -> anyhow::Result<String> {
     output(command.arg(model))
         .map(|table| table + "\n")
         .context("`jeoul bench --profile` failed")
+}
+
+/// A script of `tests/bench/` that drives Chromium.
+fn in_chromium(place: &Place, script: &str) -> anyhow::Result<Command> {
+    let mut command = Command::new("node");
+    command
+        .arg(place.bench().join(script))
+        .arg(needs::chromium().context("no Chromium")?);
+    Ok(command)
 }
 
 /// The JSON that a command prints.

@@ -111,7 +111,7 @@ pub(crate) fn engine(place: &Place, module: Module, release: bool) -> anyhow::Re
 pub(crate) struct Example {
     package: &'static str,
     name: &'static str,
-    /// It is built as that module is, into its target folder.
+    /// It is compiled as that module is, into its target folder.
     like: Module,
 }
 

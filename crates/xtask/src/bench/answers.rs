@@ -13,9 +13,8 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use sha2::{Digest, Sha256};
 
-use super::said;
 use super::text::section;
-use crate::needs;
+use super::{in_chromium, said};
 use crate::place::Place;
 use crate::process::step;
 
@@ -40,10 +39,8 @@ pub(super) fn same_bits(place: &Place, model: &Path) -> anyhow::Result<String> {
             let name = format!("natively, threads {threads}, batches of {batch}");
             answers.push((name, natively(place, model, threads, batch)?));
         }
-        let mut browser = Command::new("node");
+        let mut browser = in_chromium(place, "samples.mjs")?;
         browser
-            .arg(place.bench().join("samples.mjs"))
-            .arg(needs::chromium().context("no Chromium")?)
             .arg(place.engine())
             .arg(model)
             .arg(LIMIT)

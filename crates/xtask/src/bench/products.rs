@@ -3,15 +3,13 @@
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::process::Command;
 
 use anyhow::Context;
 use serde::Deserialize;
 
-use super::said;
 use super::text::{median, section};
+use super::{in_chromium, said};
 use crate::build;
-use crate::needs;
 use crate::place::Place;
 use crate::process::{cargo, run, step};
 
@@ -37,12 +35,8 @@ const NATIVE_HEAD: &str = "\
 pub(super) fn measure(place: &Place, repeats: u32) -> anyhow::Result<String> {
     let module = build::example(place, &build::PRODUCTS, true)?;
     let browser = step("products in Chromium", || {
-        let mut browser = Command::new("node");
-        browser
-            .arg(place.bench().join("products.mjs"))
-            .arg(needs::chromium().context("no Chromium")?)
-            .arg(module)
-            .arg(repeats.to_string());
+        let mut browser = in_chromium(place, "products.mjs")?;
+        browser.arg(module).arg(repeats.to_string());
         Ok(said::<Browser>(&mut browser)?.lines())
     })?;
     let native = step("products natively", || {
