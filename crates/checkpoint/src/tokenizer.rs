@@ -9,9 +9,9 @@
 mod alphabet;
 mod error;
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashSet;
 
-use tokenizers::models::bpe::{BPE, Vocab};
+use tokenizers::models::bpe::{BPE, Merges, Vocab};
 use tokenizers::normalizers::NFC;
 use tokenizers::pre_tokenizers::PreTokenizerWrapper;
 use tokenizers::pre_tokenizers::byte_level::ByteLevel;
@@ -122,7 +122,7 @@ impl Tokenizer {
             return Err(TokenizerError::Empty);
         }
         let ids = ids(tokens)?;
-        let merges = merges(vocabulary.merges, &ids)?;
+        let merges = merges(vocabulary)?;
         let added = added(tokens, vocabulary.types)?;
         let control = (0..)
             .zip(vocabulary.types)
@@ -133,15 +133,11 @@ impl Tokenizer {
         within("tokenizer.ggml.eot_token_id", eot, tokens.len())?;
         within("tokenizer.ggml.eom_token_id", eom, tokens.len())?;
 
-        let ids: Vocab = ids
-            .into_iter()
-            .map(|(token, id)| (token.to_owned(), id))
-            .collect();
         let bpe = BPE::builder()
             .vocab_and_merges(ids, merges)
             .ignore_merges(scheme == Scheme::Llama3)
             .build()
-            .map_err(build)?;
+            .map_err(|error| unknown(vocabulary).unwrap_or_else(|| build(error)))?;
         let mut inner = tokenizers::Tokenizer::new(bpe);
         if scheme == Scheme::Qwen2 {
             inner.with_normalizer(Some(NFC)).map_err(build)?;
@@ -287,10 +283,10 @@ impl Scheme {
 }
 
 /// Id of every token.
-fn ids(tokens: &[String]) -> Result<HashMap<&str, u32>, TokenizerError> {
-    let mut ids = HashMap::with_capacity(tokens.len());
+fn ids(tokens: &[String]) -> Result<Vocab, TokenizerError> {
+    let mut ids = Vocab::with_capacity(tokens.len());
     for (token, second) in tokens.iter().zip(0..) {
-        if let Some(first) = ids.insert(token.as_str(), second) {
+        if let Some(first) = ids.insert(token.clone(), second) {
             return Err(TokenizerError::Duplicate {
                 first,
                 second,
@@ -301,37 +297,36 @@ fn ids(tokens: &[String]) -> Result<HashMap<&str, u32>, TokenizerError> {
     Ok(ids)
 }
 
-/// The pairs of all merges.
-fn merges(
-    merges: &[String],
-    ids: &HashMap<&str, u32>,
-) -> Result<Vec<(String, String)>, TokenizerError> {
-    let longest = ids.keys().map(|token| token.len()).max().unwrap_or(0);
-    let mut joined = String::with_capacity(longest);
-    let pair = |(index, merge): (usize, &String)| {
-        let (left, right) = match merge.split_once(' ') {
-            Some((left, right))
-                if !left.is_empty() && !right.is_empty() && !right.contains(' ') =>
-            {
-                (left, right)
+/// The pairs of all merges. Whether they are tokens the crate beneath finds out, if none makes more than the longest token: then
+/// it would panic.
+fn merges(vocabulary: &Vocabulary) -> Result<Merges, TokenizerError> {
+    let longest = vocabulary.tokens.iter().map(String::len).max().unwrap_or(0);
+    let pair = |(index, merge): (usize, &String)| match merge.split_once(' ') {
+        Some((left, right)) if !left.is_empty() && !right.is_empty() && !right.contains(' ') => {
+            if left.len() + right.len() > longest {
+                return Err(unknown(vocabulary).unwrap_or_else(|| build("a merge is too long")));
             }
-            _ => {
-                let found = shown(merge);
-                return Err(TokenizerError::Merge { index, found });
-            }
-        };
-        joined.clear();
-        joined.push_str(left);
-        joined.push_str(right);
-        for token in [left, right, &joined] {
-            if !ids.contains_key(token) {
-                let found = shown(token);
-                return Err(TokenizerError::MergeToken { index, found });
-            }
+            Ok((left.to_owned(), right.to_owned()))
         }
-        Ok((left.to_owned(), right.to_owned()))
+        _ => Err(TokenizerError::Merge {
+            index,
+            found: shown(merge),
+        }),
     };
-    merges.iter().enumerate().map(pair).collect()
+    vocabulary.merges.iter().enumerate().map(pair).collect()
+}
+
+/// The first merge with a part that is no token, or that makes none. Slower than building, so only asked when that has failed.
+fn unknown(vocabulary: &Vocabulary) -> Option<TokenizerError> {
+    let tokens: HashSet<&String> = vocabulary.tokens.iter().collect();
+    let missing = |(index, merge): (usize, &String)| {
+        let (left, right) = merge.split_once(' ')?;
+        let parts = [left.to_owned(), right.to_owned(), [left, right].concat()];
+        let missing = parts.iter().find(|part| !tokens.contains(part))?;
+        let found = shown(missing);
+        Some(TokenizerError::MergeToken { index, found })
+    };
+    vocabulary.merges.iter().enumerate().find_map(missing)
 }
 
 /// The tokens that are found in a text before it is split.
