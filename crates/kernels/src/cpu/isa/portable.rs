@@ -2,7 +2,7 @@
 
 use std::array::from_fn;
 
-use wide::{f32x4, i16x8, i32x4, u8x16};
+use wide::{f32x4, i16x8, i32x4};
 
 use super::{CHUNK, Halves, Isa, NIBBLES, PANEL};
 
@@ -45,9 +45,7 @@ unsafe impl Isa for Portable {
 
     #[inline(always)]
     fn widen_q8(self, bytes: &[u8; CHUNK]) -> [Self::Pair; 2] {
-        let [a, b, c, d]: [u8x16; 4] = bytemuck::cast(*bytes);
-        let pair = |low, high| bytemuck::cast([widened_signed(low), widened_signed(high)]);
-        [pair(a, b), pair(c, d)]
+        bytemuck::cast(widened(bytes))
     }
 
     #[inline(always)]
@@ -115,21 +113,23 @@ unsafe impl Isa for Portable {
     }
 }
 
-/// Signed bytes as 16 bits: `wide`'s own widening is not vectorised in wasm.
+/// Signed bytes as 16 bits. `wide`'s own widening is not vectorised in wasm; this one is part of the load.
 #[cfg(target_arch = "wasm32")]
 #[inline(always)]
-fn widened_signed(bytes: u8x16) -> [i16x8; 2] {
-    use std::arch::wasm32::{i16x8_extend_high_i8x16, i16x8_extend_low_i8x16};
-    let bytes = bytemuck::cast(bytes);
-    [
-        bytemuck::cast(i16x8_extend_low_i8x16(bytes)),
-        bytemuck::cast(i16x8_extend_high_i8x16(bytes)),
-    ]
+fn widened(bytes: &[u8; CHUNK]) -> [i16x8; CHUNK / 8] {
+    let eights = bytes.as_chunks::<8>().0;
+    // SAFETY: eight bytes are read.
+    from_fn(|i| unsafe {
+        bytemuck::cast(std::arch::wasm32::i16x8_load_extend_i8x8(
+            eights[i].as_ptr().cast(),
+        ))
+    })
 }
 
 /// Signed bytes as 16 bits.
 #[cfg(not(target_arch = "wasm32"))]
 #[inline(always)]
-fn widened_signed(bytes: u8x16) -> [i16x8; 2] {
-    bytemuck::cast(wide::i16x16::from_i8x16(bytemuck::cast(bytes)))
+fn widened(bytes: &[u8; CHUNK]) -> [i16x8; CHUNK / 8] {
+    let sixteens: [wide::i8x16; CHUNK / 16] = bytemuck::cast(*bytes);
+    bytemuck::cast(sixteens.map(wide::i16x16::from_i8x16))
 }
