@@ -70,6 +70,10 @@ fn all_rows<I: Isa, B: Block>(
     }
 }
 
+/// Panels that are read at the same time, far from each other: where a product waits for memory, several long streams bring up to
+/// half as much again as one.
+const STREAMS: usize = 4;
+
 /// As many rows as sums fit registers: weights are widened in registers and used there.
 #[inline(always)]
 fn few<I: Isa, B: Block, const N: usize>(
@@ -79,15 +83,37 @@ fn few<I: Isa, B: Block, const N: usize>(
     n: usize,
     out: &mut [MaybeUninit<f32>],
 ) {
-    for (panel, blocks) in blocks.chunks_exact(rows.blocks()).enumerate() {
-        let mut tiles = [isa.splat(0.0); N];
-        for (block, weights) in blocks.iter().enumerate() {
+    let count = blocks.len() / rows.blocks();
+    let apart = count / STREAMS;
+    for first in 0..apart {
+        let panels: [usize; STREAMS] = std::array::from_fn(|stream| first + stream * apart);
+        some_panels::<I, B, N, STREAMS>(isa, rows, blocks, panels, n, out);
+    }
+    for panel in apart * STREAMS..count {
+        some_panels::<I, B, N, 1>(isa, rows, blocks, [panel], n, out);
+    }
+}
+
+/// One block of each of the panels after the other.
+#[inline(always)]
+fn some_panels<I: Isa, B: Block, const N: usize, const S: usize>(
+    isa: I,
+    rows: &Rows<'_>,
+    blocks: &[B],
+    panels: [usize; S],
+    n: usize,
+    out: &mut [MaybeUninit<f32>],
+) {
+    let mut tiles = [[isa.splat(0.0); N]; S];
+    for block in 0..rows.blocks() {
+        for (panel, tiles) in panels.iter().zip(&mut tiles) {
+            let weights = &blocks[panel * rows.blocks() + block];
             let scales = Scales::of(isa, weights);
             if let Some((pairs, quantized)) = rows.block(block).as_chunk::<N>(0) {
                 let sums = weights
                     .quants()
                     .streamed(isa, pairs, begin::<I, B, N>(isa, quantized));
-                scales.add(isa, sums, quantized, &mut tiles);
+                scales.add(isa, sums, quantized, tiles);
             }
             for (row, left) in rows.leftovers(block) {
                 let sums = begin::<I, B, 1>(isa, &[left.scale]);
@@ -96,7 +122,9 @@ fn few<I: Isa, B: Block, const N: usize>(
                 scales.add(isa, sums, &[left.scale], tile);
             }
         }
-        store(isa, &tiles, panel, n, out);
+    }
+    for (panel, tiles) in panels.iter().zip(&tiles) {
+        store(isa, tiles, *panel, n, out);
     }
 }
 

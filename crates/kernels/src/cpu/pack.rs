@@ -1,7 +1,7 @@
 //! Weights in panels of 16 output columns, so that one vector holds the same place of several columns.
 //!
 //! A panel is one block of 32 values of k after the other, scales in front of their quants. So a product of few rows, which waits
-//! for memory, reads a matrix from its first word to its last; processors see that coming. Several short streams took twice as long.
+//! for memory, reads a matrix as a few long streams; processors see them coming. Several short ones took twice as long.
 
 use burn::tensor::{DType, Device, Int, Tensor, TensorData};
 use bytemuck::{Pod, Zeroable};
