@@ -5,26 +5,43 @@ mod product;
 
 use std::array::from_fn;
 use std::hint::black_box;
+use std::thread;
+use std::time::Duration;
 
-use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
+use criterion::measurement::WallTime;
+use criterion::{BenchmarkGroup, Criterion, Throughput, criterion_group, criterion_main};
 use jeoul_kernels::Format;
 use product::Product;
 
 /// Output and input features of SmolLM2-135M's widest layer.
 const SHAPE: [usize; 2] = [1536, 576];
 
+/// Each product after the peak-finding loop: a machine's speed drifts, and a share of the peak is one of that moment.
 fn matmul(criterion: &mut Criterion) {
     let [n, k] = SHAPE;
     for format in [Format::Q4_0, Format::Q4_1, Format::Q8_0] {
-        let mut group = criterion.benchmark_group(format!("matmul/{format:?}"));
         for rows in [1, 4, 64, 256, 1024] {
+            let of = format!("{format:?}/{rows}");
+            peak(criterion, &of);
             let product = Product::new(format, rows, k, n);
-            group.throughput(Throughput::Elements((rows * n * k) as u64));
-            group.bench_function(BenchmarkId::from_parameter(rows), |bencher| {
-                bencher.iter(|| product.run())
-            });
+            let mut group = brief(criterion, "matmul", rows * n * k);
+            group.bench_function(of, |bencher| bencher.iter(|| product.run()));
         }
     }
+}
+
+/// Benchmarks of so many elements, a second each.
+fn brief<'a>(
+    criterion: &'a mut Criterion,
+    name: &str,
+    elements: usize,
+) -> BenchmarkGroup<'a, WallTime> {
+    let mut group = criterion.benchmark_group(name);
+    group.warm_up_time(Duration::from_millis(300));
+    group.measurement_time(Duration::from_secs(1));
+    group.sample_size(20);
+    group.throughput(Throughput::Elements(elements as u64));
+    group
 }
 
 /// Rounds of the peak-finding loop.
@@ -80,30 +97,48 @@ fn peak_loop_avx2() -> i32 {
     words[0]
 }
 
-fn peak(criterion: &mut Criterion) {
+/// The fastest peak-finding loop of this processor: its instructions, its multiply-adds, and the loop.
+fn peak_finding() -> Option<(&'static str, usize, fn() -> i32)> {
     #[cfg(target_arch = "x86_64")]
-    if is_x86_feature_detected!("avx512f") && is_x86_feature_detected!("avx512vnni") {
-        let mut group = criterion.benchmark_group("peak");
-        group.throughput(Throughput::Elements((ROUNDS * 12 * 32) as u64));
-        // SAFETY: the processor has the instructions.
-        group.bench_function("vpdpwssd", |bencher| {
-            bencher.iter(|| unsafe { peak_loop() })
-        });
-        return;
+    {
+        if is_x86_feature_detected!("avx512f") && is_x86_feature_detected!("avx512vnni") {
+            // SAFETY: the processor has the instructions; so below.
+            return Some(("vpdpwssd", ROUNDS * 12 * 32, || unsafe { peak_loop() }));
+        }
+        if is_x86_feature_detected!("avx2") {
+            let count = ROUNDS * WORDS * 2 * 16;
+            return Some(("vpmaddwd and vpaddd", count, || unsafe { peak_loop_avx2() }));
+        }
     }
-    #[cfg(target_arch = "x86_64")]
-    if is_x86_feature_detected!("avx2") {
-        let mut group = criterion.benchmark_group("peak");
-        group.throughput(Throughput::Elements((ROUNDS * WORDS * 2 * 16) as u64));
-        // SAFETY: the processor has the instructions.
-        group.bench_function("vpmaddwd and vpaddd", |bencher| {
-            bencher.iter(|| unsafe { peak_loop_avx2() })
-        });
-        return;
-    }
-    let _ = criterion;
-    eprintln!("no peak-finding loop for this processor's instructions");
+    None
 }
 
-criterion_group!(benches, peak, matmul);
+/// Measures the loop as the peak of a benchmark.
+fn peak(criterion: &mut Criterion, of: &str) {
+    let Some((instructions, count, find)) = peak_finding() else {
+        eprintln!("no peak-finding loop for this processor's instructions");
+        return;
+    };
+    let mut group = brief(criterion, &format!("peak {instructions}"), count);
+    group.bench_function(of, |bencher| bencher.iter(find));
+}
+
+/// The same loop on two threads: what a second one can bring on this machine.
+fn peak_of_two(criterion: &mut Criterion) {
+    peak(criterion, "1 thread");
+    let Some((instructions, count, find)) = peak_finding() else {
+        return;
+    };
+    let mut group = brief(criterion, &format!("peak {instructions}"), 2 * count);
+    group.bench_function("2 threads", |bencher| {
+        bencher.iter(|| {
+            thread::scope(|scope| {
+                let other = scope.spawn(find);
+                (find(), other.join())
+            })
+        })
+    });
+}
+
+criterion_group!(benches, peak_of_two, matmul);
 criterion_main!(benches);

@@ -46,7 +46,7 @@ pub(crate) struct Bench {
 /// The same in Chromium on SwiftShader, and how often: Burn's modules take 3 seconds a token there.
 const SWIFTSHADER: [&str; 3] = ["32", "2", "2"];
 
-/// What is measured, but for the GPU.
+/// What is measured.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 enum Part {
     /// Whether answers have the same bits everywhere.
@@ -57,6 +57,13 @@ enum Part {
     Products,
     /// What shared beginnings save.
     Saving,
+    /// The GPU lane.
+    Gpu,
+}
+
+impl Part {
+    /// All but the GPU lane.
+    const CPU: [Self; 4] = [Self::Bits, Self::Engines, Self::Products, Self::Saving];
 }
 
 /// What an engine gave: tokens a second, or why nothing.
@@ -89,19 +96,22 @@ impl Bench {
     /// Runs the verb; writes this machine's part of BENCHMARKS.md.
     pub(crate) fn run(&self, place: &Place) -> anyhow::Result<()> {
         let bench = &[Need::Chromium, Need::BenchPackages];
-        let gpu: &[Need] = if self.gpu { &[Need::Vulkan] } else { &[] };
+        let has_gpu = self.gpu || self.only.contains(&Part::Gpu);
+        let gpu: &[Need] = if has_gpu { &[Need::Vulkan] } else { &[] };
         let needs = [Need::BUILD, Need::THREADS, bench, gpu].concat();
         setup::ensure(place, &needs)?;
         let source = fetch(place, registry::DEFAULT)?;
         let parts = match self.only.as_slice() {
-            [] => Part::value_variants(),
+            [] => &Part::CPU,
             only => only,
         };
         if parts.contains(&Part::Engines) || parts.contains(&Part::Bits) {
             engine(place, Module::Cpu, true)?;
             engine(place, Module::CpuThreads, true)?;
         }
-        command(place, &["--no-default-features"])?;
+        if parts != [Part::Gpu] {
+            command(place, &["--no-default-features"])?;
+        }
         fs::create_dir_all(place.target.join("bench"))?;
         let mut text = text::head(place, self.repeats);
         for part in parts {
@@ -110,6 +120,7 @@ impl Bench {
                 Part::Engines => self.engines(place, &source)?,
                 Part::Products => products::measure(place, self.repeats)?,
                 Part::Saving => saving::measure(place, &source, self.repeats)?,
+                Part::Gpu => self.gpu(place, &source)?,
             };
         }
         if self.gpu {

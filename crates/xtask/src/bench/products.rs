@@ -27,8 +27,8 @@ const BROWSER_HEAD: &str = "\
 ";
 const NATIVE: &str = "Products alone (natively, one thread, 576 × 1536)";
 const NATIVE_HEAD: &str = "\
-| weights | rows | Jeoul, G MAC/s | of the peak |
-| --- | ---: | ---: | ---: |
+| weights | rows | Jeoul, G MAC/s | peak | of it |
+| --- | ---: | ---: | ---: | ---: |
 ";
 
 /// The two sections.
@@ -173,22 +173,29 @@ fn read(criterion: &Path) -> anyhow::Result<Speeds> {
 
 /// Lines of the native table.
 fn native(speeds: &Speeds) -> anyhow::Result<Vec<String>> {
-    let mut peaks = speeds.iter().filter(|(name, _)| name.starts_with("peak/"));
-    let peak = peaks.next().map(|(name, peak)| (name, *peak));
     let mut lines = Vec::new();
     for format in ["Q4_0", "Q4_1", "Q8_0"] {
         for rows in [1, 4, 64, 256, 1024] {
             let speed = of(speeds, format, rows)?;
-            let share = peak.map_or("–".to_owned(), |(_, peak)| {
-                share(speed / peak, (format, rows) == ("Q4_1", 256))
-            });
-            lines.push(format!("| {format} | {rows} | {speed:.1} | {share} |\n"));
+            let (peak, part) = match peak(speeds, &format!("{format}/{rows}")) {
+                Some((_, peak)) => (
+                    format!("{peak:.1}"),
+                    share(speed / peak, (format, rows) == ("Q4_1", 256)),
+                ),
+                None => ("–".to_owned(), "–".to_owned()),
+            };
+            lines.push(format!(
+                "| {format} | {rows} | {speed:.1} | {peak} | {part} |\n"
+            ));
         }
     }
-    if let Some((name, peak)) = peak {
-        let name = name.trim_start_matches("peak/");
+    if let (Some((name, one)), Some((_, two))) =
+        (peak(speeds, "1 thread"), peak(speeds, "2 threads"))
+    {
         lines.push(format!(
-            "\nThe peak, {peak:.1} G MAC/s, is a loop of `{name}`.\n"
+            "\nThe peak is a loop of `{name}`, measured before each product. On two threads at once it gives {:.2} × as much as on \
+             one.\n",
+            two / one
         ));
     }
     let growth = of(speeds, "Q4_1", 64)? / of(speeds, "Q4_1", 1024)? - 1.0;
@@ -201,6 +208,14 @@ fn native(speeds: &Speeds) -> anyhow::Result<Vec<String>> {
         growth * 100.0
     ));
     Ok(lines)
+}
+
+/// The peak-finding loop that was measured for a benchmark: its instructions, and G MAC/s.
+fn peak<'a>(speeds: &'a Speeds, of: &str) -> Option<(&'a str, f64)> {
+    speeds.iter().find_map(|(name, &speed)| {
+        let (group, found) = name.split_once('/')?;
+        Some((group.strip_prefix("peak ")?, speed)).filter(|_| found == of)
+    })
 }
 
 fn of(speeds: &Speeds, format: &str, rows: u32) -> anyhow::Result<f64> {
@@ -240,24 +255,24 @@ mod tests {
     #[test]
     fn rows_that_slow_each_other_down_are_named() {
         let speeds = |many| -> Speeds {
-            let mut speeds = Speeds::from([("peak/dot".to_owned(), 100.0)]);
-            for (format, rows) in ["Q4_0", "Q4_1", "Q8_0"]
-                .iter()
-                .flat_map(|f| [1, 4, 64, 256].map(|r| (f, r)))
-            {
-                speeds.insert(format!("matmul/{format}/{rows}"), 60.0);
+            let threads = [("peak dot/1 thread", 100.0), ("peak dot/2 threads", 150.0)];
+            let mut speeds: Speeds = threads.map(|(name, speed)| (name.to_owned(), speed)).into();
+            for format in ["Q4_0", "Q4_1", "Q8_0"] {
+                for rows in [1, 4, 64, 256, 1024] {
+                    let speed = if rows == 1024 { many } else { 60.0 };
+                    speeds.insert(format!("matmul/{format}/{rows}"), speed);
+                    speeds.insert(format!("peak dot/{format}/{rows}"), 120.0);
+                }
             }
-            for format in ["Q4_0", "Q4_1"] {
-                speeds.insert(format!("matmul/{format}/1024"), many);
-            }
-            speeds.insert("matmul/Q8_0/1024".into(), many);
+            speeds.insert("peak dot/Q4_1/256".into(), 80.0);
             speeds
         };
         let lines = native(&speeds(40.0)).unwrap();
-        assert_eq!(lines[8], "| Q4_1 | 256 | 60.0 | 60 % |\n");
+        assert_eq!(lines[7], "| Q4_1 | 64 | 60.0 | 120.0 | 50 % |\n");
+        assert_eq!(lines[8], "| Q4_1 | 256 | 60.0 | 80.0 | 75 % |\n");
         assert_eq!(
             lines[15],
-            "\nThe peak, 100.0 G MAC/s, is a loop of `dot`.\n"
+            "\nThe peak is a loop of `dot`, measured before each product. On two threads at once it gives 1.50 × as much as on one.\n"
         );
         assert_eq!(
             lines[16],
