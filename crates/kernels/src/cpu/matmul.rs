@@ -9,7 +9,7 @@ use super::isa::Isa;
 use super::pack::{
     Bytes, F32Block, Halves, Nibbles, PAIRS, PANEL, Q4_0Block, Q4_1Block, Q8_0Block,
 };
-use super::quantize::{Activations, Pairs, Quantized, RowBlock, Rows};
+use super::quantize::{Activations, Pairs, Quantized, RowBlock};
 use super::widest::widest;
 use crate::{BLOCK, Format};
 
@@ -28,44 +28,40 @@ pub(super) struct Matrix<'a> {
     pub(super) n: usize,
 }
 
+/// Rows of a result, each as long as the matrix has columns.
+pub(super) type Out<'a, 'b> = &'a mut [&'b mut [MaybeUninit<f32>]];
+
 widest! {
-    /// `out [rows, n] = x · Wᵀ`, for quantised formats.
-    pub(super) fn quantized(isa; x: &Activations, weights: &Matrix<'_>, out: &mut [MaybeUninit<f32>]) {
+    /// `out [rows, n] = x · Wᵀ`, for quantised formats; `x` are all rows, [`Activations::ROWS`] at a time.
+    pub(super) fn quantized(isa; x: &[Activations], weights: &Matrix<'_>, out: Out<'_, '_>) {
         panels(isa, x, weights, out);
     }
 }
 
-/// Rows that share one widening of the weights: their tiles and one block of their activations fit the first cache.
-const ROWS_MAX: usize = 128;
+/// Activations that share one widening of the weights: their tiles and one block of them fit the first cache.
+const TOGETHER: usize = 128 / Activations::ROWS;
 
 #[inline(always)]
-fn panels<I: Isa>(isa: I, x: &Activations, weights: &Matrix<'_>, out: &mut [MaybeUninit<f32>]) {
-    let (words, n) = (weights.words, weights.n);
+fn panels<I: Isa>(isa: I, x: &[Activations], weights: &Matrix<'_>, out: Out<'_, '_>) {
+    let words = weights.words;
     match weights.format {
-        Format::Q4_0 => all_rows::<I, Q4_0Block>(isa, x, bytemuck::cast_slice(words), n, out),
-        Format::Q4_1 => all_rows::<I, Q4_1Block>(isa, x, bytemuck::cast_slice(words), n, out),
-        _ => all_rows::<I, Q8_0Block>(isa, x, bytemuck::cast_slice(words), n, out),
+        Format::Q4_0 => all_rows::<I, Q4_0Block>(isa, x, bytemuck::cast_slice(words), out),
+        Format::Q4_1 => all_rows::<I, Q4_1Block>(isa, x, bytemuck::cast_slice(words), out),
+        _ => all_rows::<I, Q8_0Block>(isa, x, bytemuck::cast_slice(words), out),
     }
 }
 
 /// `blocks [panels, k / 32]`.
 #[inline(always)]
-fn all_rows<I: Isa, B: Block>(
-    isa: I,
-    x: &Activations,
-    blocks: &[B],
-    n: usize,
-    out: &mut [MaybeUninit<f32>],
-) {
-    for (chunk, out) in out.chunks_mut(ROWS_MAX * n).enumerate() {
-        let first = chunk * ROWS_MAX;
-        let rows = x.rows(first..first + out.len() / n);
-        match rows.count() {
-            1 => few::<I, B, 1>(isa, &rows, blocks, n, out),
-            2 => few::<I, B, 2>(isa, &rows, blocks, n, out),
-            3 if I::ROWS >= 4 => few::<I, B, 3>(isa, &rows, blocks, n, out),
-            4 if I::ROWS >= 4 => few::<I, B, 4>(isa, &rows, blocks, n, out),
-            _ => many::<I, B>(isa, &rows, blocks, n, out),
+fn all_rows<I: Isa, B: Block>(isa: I, x: &[Activations], blocks: &[B], out: Out<'_, '_>) {
+    let outs = out.chunks_mut(TOGETHER * Activations::ROWS);
+    for (x, out) in x.chunks(TOGETHER).zip(outs) {
+        match out.len() {
+            1 => few::<I, B, 1>(isa, &x[0], blocks, out),
+            2 => few::<I, B, 2>(isa, &x[0], blocks, out),
+            3 if I::ROWS >= 4 => few::<I, B, 3>(isa, &x[0], blocks, out),
+            4 if I::ROWS >= 4 => few::<I, B, 4>(isa, &x[0], blocks, out),
+            _ => many::<I, B>(isa, x, blocks, out),
         }
     }
 }
@@ -76,21 +72,15 @@ const STREAMS: usize = 4;
 
 /// As many rows as sums fit registers: weights are widened in registers and used there.
 #[inline(always)]
-fn few<I: Isa, B: Block, const N: usize>(
-    isa: I,
-    rows: &Rows<'_>,
-    blocks: &[B],
-    n: usize,
-    out: &mut [MaybeUninit<f32>],
-) {
-    let count = blocks.len() / rows.blocks();
+fn few<I: Isa, B: Block, const N: usize>(isa: I, x: &Activations, blocks: &[B], out: Out<'_, '_>) {
+    let count = blocks.len() / x.blocks();
     let apart = count / STREAMS;
     for first in 0..apart {
         let panels: [usize; STREAMS] = std::array::from_fn(|stream| first + stream * apart);
-        some_panels::<I, B, N, STREAMS>(isa, rows, blocks, panels, n, out);
+        some_panels::<I, B, N, STREAMS>(isa, x, blocks, panels, out);
     }
     for panel in apart * STREAMS..count {
-        some_panels::<I, B, N, 1>(isa, rows, blocks, [panel], n, out);
+        some_panels::<I, B, N, 1>(isa, x, blocks, [panel], out);
     }
 }
 
@@ -98,82 +88,72 @@ fn few<I: Isa, B: Block, const N: usize>(
 #[inline(always)]
 fn some_panels<I: Isa, B: Block, const N: usize, const S: usize>(
     isa: I,
-    rows: &Rows<'_>,
+    x: &Activations,
     blocks: &[B],
     panels: [usize; S],
-    n: usize,
-    out: &mut [MaybeUninit<f32>],
+    out: Out<'_, '_>,
 ) {
     let mut tiles = [[isa.splat(0.0); N]; S];
-    for block in 0..rows.blocks() {
+    for block in 0..x.blocks() {
+        let rows = x.block(block);
         for (panel, tiles) in panels.iter().zip(&mut tiles) {
-            let weights = &blocks[panel * rows.blocks() + block];
+            let weights = &blocks[panel * x.blocks() + block];
             let scales = Scales::of(isa, weights);
-            if let Some((pairs, quantized)) = rows.block(block).as_chunk::<N>(0) {
+            if let Some((pairs, quantized)) = rows.as_chunk::<N>(0) {
                 let sums = weights
                     .quants()
                     .streamed(isa, pairs, begin::<I, B, N>(isa, quantized));
                 scales.add(isa, sums, quantized, tiles);
             }
-            for (row, left) in rows.leftovers(block) {
+            for left in rows.leftovers {
                 let sums = begin::<I, B, 1>(isa, &[left.scale]);
                 let sums = weights.quants().streamed(isa, &[left.pairs], sums);
-                let tile = std::array::from_mut(&mut tiles[row]);
+                let tile = std::array::from_mut(&mut tiles[left.row]);
                 scales.add(isa, sums, &[left.scale], tile);
             }
         }
     }
     for (panel, tiles) in panels.iter().zip(&tiles) {
-        store(isa, tiles, *panel, n, out);
+        store(isa, tiles, *panel, out);
     }
 }
 
 /// Any number of rows: weights are widened into a buffer, which then serves all of them.
 #[inline(always)]
-fn many<I: Isa, B: Block>(
-    isa: I,
-    rows: &Rows<'_>,
-    blocks: &[B],
-    n: usize,
-    out: &mut [MaybeUninit<f32>],
-) {
+fn many<I: Isa, B: Block>(isa: I, x: &[Activations], blocks: &[B], out: Out<'_, '_>) {
     let mut widened = [isa.widened_zero(); PAIRS];
-    let mut tiles = vec![isa.splat(0.0); rows.count()];
-    for (panel, blocks) in blocks.chunks_exact(rows.blocks()).enumerate() {
+    let mut tiles = vec![isa.splat(0.0); out.len()];
+    for (panel, blocks) in blocks.chunks_exact(x[0].blocks()).enumerate() {
         tiles.fill(isa.splat(0.0));
         for (block, weights) in blocks.iter().enumerate() {
             weights.quants().widen(isa, &mut widened);
-            let (scales, activations) = (Scales::of(isa, weights), rows.block(block));
-            let mut done = 0;
-            if I::ROWS >= 8 {
-                done = scales.add_chunks::<B, 8>(isa, &widened, &activations, &mut tiles, done);
-            }
-            if I::ROWS >= 4 {
-                done = scales.add_chunks::<B, 4>(isa, &widened, &activations, &mut tiles, done);
-            }
-            done = scales.add_chunks::<B, 2>(isa, &widened, &activations, &mut tiles, done);
-            scales.add_chunks::<B, 1>(isa, &widened, &activations, &mut tiles, done);
-            for (row, left) in rows.leftovers(block) {
-                let tile = std::array::from_mut(&mut tiles[row]);
-                let sums = begin::<I, B, 1>(isa, &[left.scale]);
-                let sums = buffered(isa, &widened, &[left.pairs], sums);
-                scales.add(isa, sums, &[left.scale], tile);
+            let scales = Scales::of(isa, weights);
+            for (x, tiles) in x.iter().zip(tiles.chunks_mut(Activations::ROWS)) {
+                let (rows, mut done) = (x.block(block), 0);
+                if I::ROWS >= 8 {
+                    done = scales.add_chunks::<B, 8>(isa, &widened, &rows, tiles, done);
+                }
+                if I::ROWS >= 4 {
+                    done = scales.add_chunks::<B, 4>(isa, &widened, &rows, tiles, done);
+                }
+                done = scales.add_chunks::<B, 2>(isa, &widened, &rows, tiles, done);
+                scales.add_chunks::<B, 1>(isa, &widened, &rows, tiles, done);
+                for left in rows.leftovers {
+                    let tile = std::array::from_mut(&mut tiles[left.row]);
+                    let sums = begin::<I, B, 1>(isa, &[left.scale]);
+                    let sums = buffered(isa, &widened, &[left.pairs], sums);
+                    scales.add(isa, sums, &[left.scale], tile);
+                }
             }
         }
-        store(isa, &tiles, panel, n, out);
+        store(isa, &tiles, panel, out);
     }
 }
 
 /// Writes a panel's tiles into its columns; the last panel may be narrower.
 #[inline(always)]
-fn store<I: Isa>(
-    isa: I,
-    tiles: &[I::Floats],
-    panel: usize,
-    n: usize,
-    out: &mut [MaybeUninit<f32>],
-) {
-    for (row, tile) in out.chunks_exact_mut(n).zip(tiles) {
+fn store<I: Isa>(isa: I, tiles: &[I::Floats], panel: usize, out: Out<'_, '_>) {
+    for (row, tile) in out.iter_mut().zip(tiles) {
         let mut values = [0.0; PANEL];
         isa.store(*tile, &mut values);
         let columns = &mut row[panel * PANEL..];
@@ -431,15 +411,15 @@ impl<I: Isa> Scales<I> {
 
 widest! {
     /// `out [rows, n] = x · Wᵀ` for [`Format::F32`]: `x [rows, k]` in f32, sums in ascending k.
-    pub(super) fn float(isa; x: &[f32], words: &[i32], k: usize, n: usize, out: &mut [MaybeUninit<f32>]) {
+    pub(super) fn float(isa; x: &[f32], words: &[i32], k: usize, out: Out<'_, '_>) {
         let blocks: &[F32Block] = bytemuck::cast_slice(words);
         for (panel, blocks) in blocks.chunks_exact(k / BLOCK).enumerate() {
-            for (x, out) in x.chunks_exact(k).zip(out.chunks_exact_mut(n)) {
+            for (x, out) in x.chunks_exact(k).zip(out.iter_mut()) {
                 let mut sum = isa.splat(0.0);
                 for (x, weights) in x.iter().zip(blocks.as_flattened()) {
                     sum = isa.add(sum, isa.mul(isa.splat(*x), isa.load(weights)));
                 }
-                store(isa, &[sum], panel, n, out);
+                store(isa, &[sum], panel, std::array::from_mut(out));
             }
         }
     }
@@ -460,7 +440,7 @@ mod tests {
     fn for_each_case(test: impl Fn(&[f32], &Matrix<'_>)) {
         for format in [Format::Q4_0, Format::Q4_1, Format::Q8_0] {
             let words = noise::panels(format, N, K);
-            for rows in (1..=13).chain([ROWS_MAX + 3]) {
+            for rows in (1..=13).chain([33, 3 + 128]) {
                 let mut x = noise::numbers(rows * K);
                 x[(rows - 1) * K + 40] = 77.0;
                 let matrix = Matrix {
@@ -473,10 +453,16 @@ mod tests {
         }
     }
 
-    fn product(x: &[f32], compute: impl Fn(&Activations, &mut [MaybeUninit<f32>])) -> Vec<f32> {
-        let (rows, x) = (x.len() / K, Activations::new(x, K));
+    fn product(x: &[f32], compute: impl Fn(&[Activations], Out<'_, '_>)) -> Vec<f32> {
+        let count = x.len() / K * N;
+        let x = x.chunks(Activations::ROWS * K);
+        let x: Vec<_> = x.map(|x| Activations::new(x, K)).collect();
+        let rows = |out: &mut [MaybeUninit<f32>]| {
+            let mut rows: Vec<_> = out.chunks_mut(N).collect();
+            compute(&x, &mut rows);
+        };
         // SAFETY: products write everything.
-        unsafe { written(rows * N, |out| compute(&x, out)) }
+        unsafe { written(count, rows) }
     }
 
     #[test]

@@ -5,8 +5,6 @@
 //! The rounding error of a block grows with its largest value, and networks have a few blocks with values a hundred times those of
 //! their neighbours. Such a block is quantised twice: the second time what the first left over, which makes it all but exact.
 
-use std::ops::Range;
-
 use super::math;
 use super::widest::widest;
 use crate::BLOCK;
@@ -30,7 +28,7 @@ pub(super) struct Quantized {
     pub(super) sum: f32,
 }
 
-/// Rows of activations, quantised. Block-major, so that one block of all rows is one stretch of memory.
+/// Up to [`Self::ROWS`] rows of activations, quantised. Block-major, so that one block of all rows is one stretch of memory.
 pub(super) struct Activations {
     rows: usize,
     /// `[blocks, rows]`.
@@ -41,46 +39,11 @@ pub(super) struct Activations {
     leftovers: Vec<Vec<Leftover>>,
 }
 
-/// Some of the rows.
-pub(super) struct Rows<'a> {
-    all: &'a Activations,
-    range: Range<usize>,
-}
-
-impl Rows<'_> {
-    pub(super) fn count(&self) -> usize {
-        self.range.len()
-    }
-
-    pub(super) fn blocks(&self) -> usize {
-        self.all.leftovers.len()
-    }
-
-    /// One block of each row.
-    #[inline(always)]
-    pub(super) fn block(&self, block: usize) -> RowBlock<'_> {
-        let first = block * self.all.rows;
-        let range = first + self.range.start..first + self.range.end;
-        RowBlock {
-            pairs: &self.all.pairs[range.clone()],
-            scales: &self.all.scales[range],
-        }
-    }
-
-    /// What was left over of a block, with the row's place among these.
-    #[inline(always)]
-    pub(super) fn leftovers(&self, block: usize) -> impl Iterator<Item = (usize, &Leftover)> {
-        let here = |left: &&Leftover| self.range.contains(&left.row);
-        let place = |left: &Leftover| left.row - self.range.start;
-        let leftovers = self.all.leftovers[block].iter().filter(here);
-        leftovers.map(move |left| (place(left), left))
-    }
-}
-
 /// One block of some rows.
 pub(super) struct RowBlock<'a> {
     pairs: &'a [Pairs],
     scales: &'a [Quantized],
+    pub(super) leftovers: &'a [Leftover],
 }
 
 impl RowBlock<'_> {
@@ -99,21 +62,20 @@ impl RowBlock<'_> {
 
 /// What quantising a block once has lost, quantised.
 pub(super) struct Leftover {
-    /// Whose block it is.
+    /// Whose block it is, of those that are quantised together.
     pub(super) row: usize,
     pub(super) pairs: Pairs,
     pub(super) scale: Quantized,
 }
 
 impl Activations {
-    /// The rows of a range.
-    pub(super) fn rows(&self, range: Range<usize>) -> Rows<'_> {
-        Rows { all: self, range }
-    }
+    /// Most rows: as many as are worth a thread's while.
+    pub(super) const ROWS: usize = 64;
 
     /// Quantises `x [rows, k]`: scale = largest magnitude / 32767, ties round to even.
     pub(super) fn new(x: &[f32], k: usize) -> Self {
         let (rows, blocks) = (x.len() / k, k / BLOCK);
+        assert!(rows <= Self::ROWS);
         let mut this = Self {
             rows,
             pairs: vec![[0; BLOCK / 2]; rows * blocks],
@@ -122,6 +84,22 @@ impl Activations {
         };
         fill(x, k, &mut this);
         this
+    }
+
+    /// Blocks of a row.
+    pub(super) fn blocks(&self) -> usize {
+        self.leftovers.len()
+    }
+
+    /// One block of each row.
+    #[inline(always)]
+    pub(super) fn block(&self, block: usize) -> RowBlock<'_> {
+        let range = block * self.rows..(block + 1) * self.rows;
+        RowBlock {
+            pairs: &self.pairs[range.clone()],
+            scales: &self.scales[range],
+            leftovers: &self.leftovers[block],
+        }
     }
 }
 

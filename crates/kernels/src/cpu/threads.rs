@@ -24,9 +24,11 @@ use crate::Format;
 /// Work that is not worth a second thread, in products; about 5 µs.
 const GRAIN: usize = 1 << 15;
 /// Parts a thread, so that nobody waits long for the slowest.
-const PARTS: usize = 4;
-/// Least rows a part of many: each part widens all weights anew.
-const ROWS_MIN: usize = 64;
+const PARTS: usize = 8;
+/// Up to so many rows products wait for memory, ...
+const FEW_ROWS: usize = 4;
+/// ... and parts have at least so many columns: shorter streams of it are slower.
+const COLUMNS_MIN: usize = 16 * PANEL;
 
 #[cfg(any(not(target_family = "wasm"), target_feature = "atomics"))]
 mod here {
@@ -119,19 +121,22 @@ fn each<T: Send>(items: Vec<T>, work: impl Fn(T) + Sync) {
     });
 }
 
-/// In how many parts so many products are worth splitting.
-fn parts(products: usize) -> usize {
-    match count() {
-        1 => 1,
-        threads => (products / GRAIN).clamp(1, threads * PARTS),
+/// In how many parts so many products are worth splitting, up to `most` a thread: as many for each, or some would wait.
+fn parts(products: usize, most: usize) -> usize {
+    let threads = count();
+    match products / GRAIN {
+        _ if threads == 1 => 1,
+        few if few < threads => few.max(1),
+        many => threads * (many / threads).min(most),
     }
 }
 
-/// `0..total` in up to so many parts, whose ends are multiples of `unit`.
+/// `0..total` in up to so many parts of nearly the same length, which begin at multiples of `unit`.
 fn ranges(total: usize, parts: usize, unit: usize) -> Vec<Range<usize>> {
-    let step = total.div_ceil(parts).next_multiple_of(unit).max(unit);
-    let starts = (0..total).step_by(step);
-    starts.map(|at| at..total.min(at + step)).collect()
+    let units = total.div_ceil(unit);
+    let parts = parts.min(units);
+    let end = |part: usize| total.min(units * part / parts * unit);
+    (0..parts).map(|part| end(part)..end(part + 1)).collect()
 }
 
 /// Splits the rows of `out [rows, width]`, each value of which takes as long as `products`. `work` gets the place of its first
@@ -142,7 +147,7 @@ pub(super) fn rows<T: Send>(
     products: usize,
     work: impl Fn(usize, &mut [T]) + Sync,
 ) {
-    let parts = parts(out.len() * products);
+    let parts = parts(out.len() * products, PARTS);
     let step = width * (out.len() / width).div_ceil(parts).max(1);
     each(out.chunks_mut(step).enumerate().collect(), |(part, out)| {
         work(part * step, out);
@@ -178,42 +183,37 @@ fn fill<T: Copy>(mut columns: Columns<'_, T>, blank: T, compute: impl FnOnce(&mu
     }
 }
 
-/// `out [rows, n] = x · Wᵀ`, `x [rows, k]`.
+/// `out [rows, n] = x · Wᵀ`, `x [rows, k]`. Threads take columns: whatever the rows, a weight is widened once.
 pub(super) fn matmul(x: &[f32], k: usize, weights: &Matrix<'_>, out: &mut [MaybeUninit<f32>]) {
-    let (rows, n) = (x.len() / k, weights.n);
-    let parts = parts(x.len() * n);
-    if parts == 1 || rows >= ROWS_MIN * count() {
-        let parts = parts.min(2 * count()).min((rows / ROWS_MIN).max(1));
-        let ranges = ranges(rows, parts, 8);
-        let outs = out.chunks_mut(ranges.first().map_or(1, Range::len) * n);
-        return each(ranges.iter().zip(outs).collect(), |(rows, out)| {
-            let x = &x[rows.start * k..rows.end * k];
-            match weights.format {
-                Format::F32 => matmul::float(x, weights.words, k, n, out),
-                _ => matmul::quantized(&Activations::new(x, k), weights, out),
-            }
-        });
-    }
-    let ranges = ranges(n, parts, PANEL);
+    let n = weights.n;
+    let most = match x.len() / k {
+        ..=FEW_ROWS => (n / count() / COLUMNS_MIN).clamp(1, PARTS),
+        _ => PARTS,
+    };
+    let ranges = ranges(n, parts(x.len() * n, most), PANEL);
     let items = ranges.iter().zip(columns(out, n, &ranges)).collect();
     let some = |columns: &Range<usize>| some_columns(weights, k, columns);
     match weights.format {
-        Format::F32 => each(items, |(columns, out): (_, Columns<'_, _>)| {
-            let weights = some(columns);
-            fill(out, MaybeUninit::uninit(), |out| {
-                matmul::float(x, weights.words, k, weights.n, out)
-            });
+        Format::F32 => each(items, |(columns, mut out): (_, Columns<'_, _>)| {
+            matmul::float(x, some(columns).words, k, &mut out);
         }),
         _ => {
-            let x = Activations::new(x, k);
-            each(items, |(columns, out): (_, Columns<'_, _>)| {
-                let weights = some(columns);
-                fill(out, MaybeUninit::uninit(), |out| {
-                    matmul::quantized(&x, &weights, out)
-                });
+            let x = activations(x, k);
+            each(items, |(columns, mut out): (_, Columns<'_, _>)| {
+                matmul::quantized(&x, &some(columns), &mut out);
             });
         }
     }
+}
+
+/// Quantises `x [rows, k]`.
+fn activations(x: &[f32], k: usize) -> Vec<Activations> {
+    let some = x.chunks(Activations::ROWS * k);
+    let mut all: Vec<Option<Activations>> = some.clone().map(|_| None).collect();
+    each(some.zip(&mut all).collect(), |(x, some)| {
+        *some = Some(Activations::new(x, k));
+    });
+    all.into_iter().flatten().collect()
 }
 
 /// A matrix of some of its columns, which begin with a panel.
@@ -231,7 +231,7 @@ fn some_columns<'a>(weights: &Matrix<'a>, k: usize, columns: &Range<usize>) -> M
 pub(super) fn attention(q: &[f32], cache: Cache<'_>, seen: &[Vec<u32>], out: &mut [f32]) {
     let width = q.len() / seen.len();
     let places: usize = seen.iter().map(Vec::len).sum();
-    if parts(2 * places * width) == 1 {
+    if parts(2 * places * width, 1) == 1 {
         return attention::rows(q, cache, seen, out);
     }
     let heads = cache.kv_width / cache.head_dim;
@@ -332,7 +332,7 @@ mod tests {
                     format,
                     n,
                 };
-                for rows in [1, 2, 4, 5, 17, 2 * ROWS_MIN, 3 * ROWS_MIN + 9, 300] {
+                for rows in [1, 2, 4, 5, 17, 33, 128, 201, 300] {
                     let mut x = noise::numbers(rows * k);
                     x[(rows - 1) * k + 40] = 77.0;
                     // SAFETY: a product writes everything.
@@ -395,11 +395,14 @@ mod tests {
 
     #[test]
     fn what_is_split_is_whole() {
-        for (total, parts, unit) in [(0, 3, 8), (1, 4, 16), (100, 3, 16), (4096, 8, 16)] {
+        for (total, parts, unit) in [(0, 3, 8), (1, 4, 16), (100, 3, 16), (576, 8, 16)] {
             let ranges = ranges(total, parts, unit);
             assert!(ranges.len() <= parts);
             assert_eq!(ranges.iter().map(Range::len).sum::<usize>(), total);
             assert!(ranges.iter().all(|range| range.start.is_multiple_of(unit)));
+            let units = ranges.iter().map(|range| range.len().div_ceil(unit));
+            let (least, most) = (units.clone().min(), units.max());
+            assert!(most <= least.map(|least| least + 1));
         }
     }
 }
