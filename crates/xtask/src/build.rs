@@ -17,7 +17,7 @@ use crate::process::{npm, run, step};
 use crate::setup;
 use crate::toolchain::{self, WasmRust};
 
-/// Optimiser of wasm modules; an npm package without dependencies, wanted for releases only.
+/// Makes wasm modules smaller; an npm package without dependencies, wanted for releases only.
 const BINARYEN: &str = "binaryen@132.0.0";
 
 /// Arguments of `build`.
@@ -148,10 +148,6 @@ pub(crate) fn example(place: &Place, example: &Example, release: bool) -> anyhow
             let folder = place.target.join("bench").join(name);
             let wasm = built.join(profile).join(format!("examples/{name}.wasm"));
             bindgen(place, &wasm, &folder, release)?;
-            if release {
-                let wasm = folder.join(format!("{name}_bg.wasm"));
-                optimise(place, &wasm, false)?;
-            }
             Ok(folder)
         },
     )
@@ -179,7 +175,7 @@ fn bindgen(place: &Place, wasm: &Path, folder: &Path, release: bool) -> anyhow::
     run(&mut command)
 }
 
-/// Makes a module smaller and faster.
+/// Makes a module smaller, not faster: `-O3` takes four times as long as `-O1` for the same speed and a larger download.
 fn optimise(place: &Place, file: &Path, threads: bool) -> anyhow::Result<()> {
     let tools = place.tools();
     let optimiser = tools.join("node_modules/.bin").join(if cfg!(windows) {
@@ -201,7 +197,7 @@ fn optimise(place: &Place, file: &Path, threads: bool) -> anyhow::Result<()> {
     }
     // No fast-math: the CPU lane's numbers stay the same to the bit.
     run(Command::new(optimiser)
-        .arg("-O3")
+        .arg("-O1")
         .args(FEATURES)
         .args(threads.then_some("--enable-threads"))
         .arg("-o")
