@@ -94,6 +94,8 @@ pub trait LanguageOps: Backend {
         rows: IntTensor<Self>,
         targets: IntTensor<Self>,
     ) -> FloatTensor<Self>;
+    /// See [`largest`].
+    fn largest(logits: FloatTensor<Self>, count: usize) -> FloatTensor<Self>;
 }
 
 /// Rows of a tensor, by Burn's own operation.
@@ -277,6 +279,27 @@ pub fn score(logits: Tensor<2>, rows: Tensor<1, Int>, targets: Tensor<1, Int>) -
             logits.into_dispatch(),
             rows.into_dispatch(),
             targets.into_dispatch(),
+        ))
+    })
+}
+
+/// Most that [`largest`] is asked for.
+pub const LARGEST_MAX: usize = 128;
+/// Logits that [`largest`] has room for: more than asked for, since it also gives equals, and a lane may give others below them.
+pub const LARGEST_ROOM: usize = 512;
+
+/// What sampling among the most probable needs of `logits [1, vocab]`, without reading all of them back: `[1 + LARGEST_ROOM, 2]`,
+/// first how many logits were found and how many of all are no finite numbers, then each that was found, with its index (exact in
+/// f32 below 2²⁴), in any order. Found are those not below the `count`-th largest, and perhaps some more; if they are more than
+/// there is room for, those that are given are of no use.
+pub fn largest(logits: Tensor<2>, count: usize) -> Tensor<2> {
+    assert!((1..=LARGEST_MAX).contains(&count));
+    let [rows, vocab] = logits.dims();
+    assert!(rows == 1 && vocab < 1 << 24);
+    timed("largest", || {
+        Tensor::from_dispatch(<Dispatch as LanguageOps>::largest(
+            logits.into_dispatch(),
+            count,
         ))
     })
 }

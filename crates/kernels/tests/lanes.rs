@@ -528,6 +528,49 @@ fn score_gives_log_probability_and_the_first_largest() {
 }
 
 #[test]
+fn the_largest_are_found_with_their_equals() {
+    on_every_lane(|processor| {
+        for (vocab, count) in [(5000, 50), (5000, 1), (300, 128), (40, 50)] {
+            let mut logits: Vec<f32> = noise(vocab, 3).iter().map(|x| x * 5.0).collect();
+            // The last that counts, three times; the second two of one thread's share.
+            let (mut ranked, asked) = (logits.clone(), count.min(vocab));
+            ranked.sort_by(|a, b| b.total_cmp(a));
+            let least = ranked[asked - 1];
+            (logits[7], logits[(7 + 256) % vocab]) = (least, least);
+            let mut want: Vec<(u32, f32)> = (0..).zip(logits.clone()).collect();
+            want.retain(|(_, logit)| *logit >= least);
+
+            let got = read(ops::largest(tensor(&logits, [1, vocab], processor), count));
+            let (&[found, not_finite], lines) = got.as_chunks().0.split_first().unwrap();
+            assert_eq!((not_finite, lines.len()), (0.0, ops::LARGEST_ROOM));
+            let mut got: Vec<(u32, f32)> = lines[..found as usize]
+                .iter()
+                .map(|&[logit, index]| (index as u32, logit))
+                .collect();
+            got.sort_by_key(|(index, _)| *index);
+            assert!(got.iter().all(|&(i, logit)| logits[i as usize] == logit));
+            got.retain(|(_, logit)| *logit >= least);
+            assert_eq!(got, want);
+        }
+    });
+}
+
+#[test]
+fn more_equals_than_there_is_room_for_are_counted_and_so_are_logits_of_nothing() {
+    on_every_lane(|processor| {
+        let mut logits = vec![1.5; 3 * ops::LARGEST_ROOM];
+        let of = |logits: &[f32]| {
+            let logits = tensor(logits, [1, logits.len()], processor);
+            let got = read(ops::largest(logits, 10));
+            [got[0], got[1]]
+        };
+        assert_eq!(of(&logits), [3.0 * ops::LARGEST_ROOM as f32, 0.0]);
+        (logits[3], logits[700], logits[1500]) = (f32::NAN, f32::INFINITY, f32::NEG_INFINITY);
+        assert_eq!(of(&logits)[1], 3.0);
+    });
+}
+
+#[test]
 fn a_row_on_the_cpu_does_not_depend_on_the_rows_beside_it() {
     let processor = Processor::Cpu(Device::flex());
     for format in FORMATS {

@@ -1,7 +1,7 @@
 //! Continuing a text: one token after another, each from all before it.
 //!
 //! Greedy tokens come from the operation that says `is_greedy` of a log-likelihood, so that both always agree; of the GPU's
-//! results 8 bytes a token are read back. Sampled ones need all logits in main memory.
+//! results 8 bytes a token are read back. Sampled ones need the logits of those that may be drawn: with `top_k` 4 KiB.
 
 use jeoul_eval::model::{Finish, GenerateRequest, Generation};
 
@@ -38,7 +38,9 @@ impl LocalModel {
             }
             let token = match &mut choice {
                 Choice::Greedy => self.most_probable(&sequence).await?,
-                Choice::Sampled(sampler) => sampler.draw(&self.logits(&sequence).await?),
+                Choice::Sampled(sampler) => {
+                    sampler.draw(&self.logits(&sequence, sampler.top_k()).await?)
+                }
             };
             if self.tokenizer().ends().contains(&token) {
                 break Finish::End;

@@ -6,6 +6,7 @@ use jeoul_eval::model::{
     GenerateRequest, Generation, LanguageModel, Loglikelihood, Message, TokenPair,
 };
 use jeoul_eval::plan::{BATCH_ROWS, Batch, Schedule, read};
+use jeoul_kernels::ops::{self, LARGEST_MAX};
 
 use crate::decoder::{Cache, Decoder};
 use crate::reference::Reference;
@@ -168,19 +169,27 @@ impl LocalModel {
         Ok(outcomes.concat().first().map_or(0, |outcome| outcome.best))
     }
 
-    /// Logits `[vocab]` after `tokens`, all of them numbers.
-    pub(crate) async fn logits(&mut self, tokens: &[u32]) -> Result<Vec<f32>, ModelError> {
-        let computed = self.compute_logits(tokens).await;
+    /// Logits after `tokens` by ascending token: at least those of the `count` most probable with their equals, all if that is 0.
+    pub(crate) async fn logits(
+        &mut self,
+        tokens: &[u32],
+        count: usize,
+    ) -> Result<Vec<(u32, f32)>, ModelError> {
+        let computed = self.compute_logits(tokens, count).await;
         let logits = computed.map_err(|failure| failure.on(self.lane))?;
-        match logits.iter().find(|logit| !logit.is_finite()) {
-            Some(&found) => Err(ModelError::NotAProbability { request: 0, found }),
+        match logits.iter().find(|(_, logit)| !logit.is_finite()) {
+            Some(&(_, found)) => Err(ModelError::NotAProbability { request: 0, found }),
             None => Ok(logits),
         }
     }
 
-    async fn compute_logits(&mut self, tokens: &[u32]) -> Result<Vec<f32>, Failure> {
+    async fn compute_logits(
+        &mut self,
+        tokens: &[u32],
+        count: usize,
+    ) -> Result<Vec<(u32, f32)>, Failure> {
         let mut logits = None;
-        let count = &mut self.tokens_computed;
+        let computed = &mut self.tokens_computed;
         match &mut self.network {
             Network::Fast(fast) => {
                 let keep = |decoder: &Decoder, x: Tensor<2>, batch: &Batch| {
@@ -188,17 +197,23 @@ impl LocalModel {
                     logits = Some(decoder.logits(x.narrow(0, scored.row, 1)));
                 };
                 let pairs = [any_after(tokens)];
-                fast.compute(&pairs, self.batch_rows, &mut self.pace, count, keep)
+                fast.compute(&pairs, self.batch_rows, &mut self.pace, computed, keep)
                     .await?;
+                if let (Some(logits), 1..=LARGEST_MAX) = (&logits, count)
+                    && let Some(largest) = largest(logits.clone(), count).await?
+                {
+                    return Ok(largest);
+                }
             }
             Network::Reference(reference) => {
-                *count += tokens.len() as u64;
-                self.pace.step(Step::Computed { tokens: *count }).await?;
+                *computed += tokens.len() as u64;
+                let step = Step::Computed { tokens: *computed };
+                self.pace.step(step).await?;
                 logits = Some(reference.logits(tokens, tokens.len() - 1));
             }
         }
         match logits {
-            Some(logits) => values(logits).await,
+            Some(logits) => Ok((0..).zip(values(logits).await?).collect()),
             None => Ok(Vec::new()),
         }
     }
@@ -384,6 +399,21 @@ fn log_softmax(logits: &[f32], target: u32) -> Outcome {
         logprob: logprob as f32,
         best: best as u32,
     }
+}
+
+/// The largest of `logits [1, vocab]` by ascending token, if no more are found than there is room for, and all are finite.
+async fn largest(logits: Tensor<2>, count: usize) -> Result<Option<Vec<(u32, f32)>>, Failure> {
+    let values = values(ops::largest(logits, count)).await?;
+    let Some((&[found, not_finite], lines)) = values.as_chunks().0.split_first() else {
+        return Ok(None);
+    };
+    if found as usize > lines.len() || not_finite > 0.0 {
+        return Ok(None);
+    }
+    let found = lines[..found as usize].iter();
+    let mut logits: Vec<_> = found.map(|&[logit, token]| (token as u32, logit)).collect();
+    logits.sort_unstable_by_key(|(token, _)| *token);
+    Ok(Some(logits))
 }
 
 /// Reads a tensor back; asynchronous, as WebGPU has no other way.

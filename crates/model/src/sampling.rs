@@ -63,8 +63,13 @@ impl Sampler {
         })
     }
 
-    /// A token of `logits [vocab]`, none of which is NaN.
-    pub(crate) fn draw(&mut self, logits: &[f32]) -> u32 {
+    /// How many of the most probable tokens a draw may need, with their equals; 0: all.
+    pub(crate) fn top_k(&self) -> usize {
+        self.top_k
+    }
+
+    /// One of the tokens, whose logits are finite and whose ids ascend: all there are, or at least those of [`Self::top_k`].
+    pub(crate) fn draw(&mut self, logits: &[(u32, f32)]) -> u32 {
         let (candidates, weights) = self.candidates(logits);
         let total: f64 = weights.iter().sum();
         let mut left = self.uniform() * total;
@@ -79,8 +84,8 @@ impl Sampler {
     }
 
     /// Tokens that may be drawn, by id, and their probabilities, up to a factor.
-    fn candidates(&self, logits: &[f32]) -> (Vec<Candidate>, Vec<f64>) {
-        let scored = (0..).zip(logits).map(|(token, &logit)| Candidate {
+    fn candidates(&self, logits: &[(u32, f32)]) -> (Vec<Candidate>, Vec<f64>) {
+        let scored = logits.iter().map(|&(token, logit)| Candidate {
             token,
             score: f64::from(logit) / self.temperature,
         });
@@ -143,24 +148,22 @@ mod tests {
     }
 
     /// Tokens that may be drawn, and their probabilities.
-    fn kept(logits: &[f32], sampling: Sampling) -> Vec<(u32, f64)> {
+    fn kept(logits: &[(u32, f32)], sampling: Sampling) -> Vec<(u32, f64)> {
         let (candidates, weights) = Sampler::new(&sampling).unwrap().candidates(logits);
         let total: f64 = weights.iter().sum();
         let tokens = candidates.iter().map(|c| c.token);
         tokens.zip(weights.iter().map(|w| w / total)).collect()
     }
 
-    fn tokens(logits: &[f32], sampling: Sampling) -> Vec<u32> {
+    fn tokens(logits: &[(u32, f32)], sampling: Sampling) -> Vec<u32> {
         let kept = kept(logits, sampling);
         kept.into_iter().map(|(token, _)| token).collect()
     }
 
     /// Probabilities 0.1, 0.4, 0.2, 0.2, 0.1.
-    fn logits() -> Vec<f32> {
-        [0.1_f32, 0.4, 0.2, 0.2, 0.1]
-            .iter()
-            .map(|p| p.ln())
-            .collect()
+    fn logits() -> Vec<(u32, f32)> {
+        let probabilities = [0.1_f32, 0.4, 0.2, 0.2, 0.1];
+        (0..).zip(probabilities.map(f32::ln)).collect()
     }
 
     #[test]
@@ -186,6 +189,15 @@ mod tests {
         assert_eq!(tokens(&logits(), sampling(1.0, 1.0, 2)), [1, 2, 3]);
         assert_eq!(tokens(&logits(), sampling(1.0, 1.0, 5)), all);
         assert_eq!(tokens(&logits(), sampling(1.0, 1.0, 99)), all);
+    }
+
+    #[test]
+    fn whether_all_tokens_are_given_or_only_the_most_probable_is_the_same() {
+        let some = [logits()[1], logits()[2], logits()[3]];
+        for top_p in [1.0, 0.7, 0.5] {
+            let sampling = sampling(0.8, top_p, 2);
+            assert_eq!(kept(&some, sampling), kept(&logits(), sampling));
+        }
     }
 
     #[test]

@@ -28,7 +28,8 @@ pub use warm::warm_up;
 use burn::tensor::TensorData;
 use burn_flex::{Flex, FlexTensor};
 
-use crate::{Format, ops::LanguageOps};
+use crate::Format;
+use crate::ops::{LARGEST_ROOM, LanguageOps};
 use fresh::written;
 
 /// Values of a tensor in row-major order.
@@ -291,5 +292,15 @@ impl LanguageOps for Flex {
         let out = threads::score(floats(&logits), vocab, words(&rows), words(&targets));
         let count = out.len() / 2;
         matrix(out, count, 2)
+    }
+
+    fn largest(logits: FlexTensor, count: usize) -> FlexTensor {
+        let (found, not_finite) = score::largest(floats(&contiguous(logits)), count);
+        let mut out = vec![[0.0; 2]; 1 + LARGEST_ROOM];
+        out[0] = [found.len() as f32, not_finite as f32];
+        for (out, found) in out[1..].iter_mut().zip(found) {
+            *out = found;
+        }
+        matrix(out.into_flattened(), 1 + LARGEST_ROOM, 2)
     }
 }

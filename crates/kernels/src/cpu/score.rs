@@ -1,4 +1,4 @@
-//! Log-softmax at one index, and the arg max.
+//! Log-softmax at one index, the arg max, and the largest of a row.
 
 use super::math;
 use super::widest::widest;
@@ -37,6 +37,24 @@ impl Summary {
         let logprob = f64::from(logit) - f64::from(self.largest) - libm::log(f64::from(self.total));
         logprob as f32
     }
+}
+
+/// Every logit not below the `count`-th largest with its index, and how many of all are not finite.
+pub(super) fn largest(logits: &[f32], count: usize) -> (Vec<[f32; 2]>, usize) {
+    let mut ranked = logits.to_vec();
+    let least = match count < ranked.len() {
+        true => {
+            *ranked
+                .select_nth_unstable_by(count - 1, |a, b| b.total_cmp(a))
+                .1
+        }
+        false => f32::NEG_INFINITY,
+    };
+    let found = (0..).zip(logits).filter(|(_, logit)| **logit >= least);
+    (
+        found.map(|(index, &logit)| [logit, index as f32]).collect(),
+        logits.iter().filter(|logit| !logit.is_finite()).count(),
+    )
 }
 
 #[cfg(test)]

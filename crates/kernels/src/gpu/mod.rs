@@ -21,7 +21,8 @@ use burn_cubecl::{
 };
 use cubecl::{client::Client, prelude::*};
 
-use crate::{Format, ops::LanguageOps};
+use crate::Format;
+use crate::ops::{LARGEST_ROOM, LanguageOps};
 use matmul::{End, Tile};
 pub use tune::{Adapter, tune};
 
@@ -400,6 +401,25 @@ impl LanguageOps for CubeBackend {
                 into_contiguous(targets).into_buffer_arg(),
                 out.clone().into_buffer_arg(),
                 vocab as u32,
+            )
+        };
+        out
+    }
+
+    fn largest(logits: CubeTensor, count: usize) -> CubeTensor {
+        let (vocab, logits) = (dims(&logits)[1], into_contiguous(logits));
+        let out = matrix(&logits, 1 + LARGEST_ROOM, 2);
+        let client = dispatching(&out);
+        unsafe {
+            score::largest::launch_unchecked(
+                &client,
+                CubeCount::Static(1, 1, 1),
+                CubeDim::new_1d(score::UNITS),
+                logits.into_buffer_arg(),
+                out.clone().into_buffer_arg(),
+                vocab as u32,
+                count as u32,
+                LARGEST_ROOM as u32,
             )
         };
         out
