@@ -97,17 +97,32 @@ fn peak_loop_avx2() -> i32 {
     words[0]
 }
 
-/// The fastest peak-finding loop of this processor: its instructions, its multiply-adds, and the loop.
-fn peak_finding() -> Option<(&'static str, usize, fn() -> i32)> {
+/// A peak-finding loop.
+struct Peak {
+    instructions: &'static str,
+    /// Its multiply-adds.
+    count: usize,
+    find: fn() -> i32,
+}
+
+/// The fastest of this processor.
+fn peak_finding() -> Option<Peak> {
     #[cfg(target_arch = "x86_64")]
     {
         if is_x86_feature_detected!("avx512f") && is_x86_feature_detected!("avx512vnni") {
-            // SAFETY: the processor has the instructions; so below.
-            return Some(("vpdpwssd", ROUNDS * 12 * 32, || unsafe { peak_loop() }));
+            return Some(Peak {
+                instructions: "vpdpwssd",
+                count: ROUNDS * 12 * 32,
+                // SAFETY: the processor has the instructions; so below.
+                find: || unsafe { peak_loop() },
+            });
         }
         if is_x86_feature_detected!("avx2") {
-            let count = ROUNDS * WORDS * 2 * 16;
-            return Some(("vpmaddwd and vpaddd", count, || unsafe { peak_loop_avx2() }));
+            return Some(Peak {
+                instructions: "vpmaddwd and vpaddd",
+                count: ROUNDS * WORDS * 2 * 16,
+                find: || unsafe { peak_loop_avx2() },
+            });
         }
     }
     None
@@ -115,26 +130,34 @@ fn peak_finding() -> Option<(&'static str, usize, fn() -> i32)> {
 
 /// Measures the loop as the peak of a benchmark.
 fn peak(criterion: &mut Criterion, of: &str) {
-    let Some((instructions, count, find)) = peak_finding() else {
+    let Some(peak) = peak_finding() else {
         eprintln!("no peak-finding loop for this processor's instructions");
         return;
     };
-    let mut group = brief(criterion, &format!("peak {instructions}"), count);
-    group.bench_function(of, |bencher| bencher.iter(find));
+    let mut group = brief(
+        criterion,
+        &format!("peak {}", peak.instructions),
+        peak.count,
+    );
+    group.bench_function(of, |bencher| bencher.iter(peak.find));
 }
 
 /// The same loop on two threads: what a second one can bring on this machine.
 fn peak_of_two(criterion: &mut Criterion) {
     peak(criterion, "1 thread");
-    let Some((instructions, count, find)) = peak_finding() else {
+    let Some(peak) = peak_finding() else {
         return;
     };
-    let mut group = brief(criterion, &format!("peak {instructions}"), 2 * count);
+    let mut group = brief(
+        criterion,
+        &format!("peak {}", peak.instructions),
+        2 * peak.count,
+    );
     group.bench_function("2 threads", |bencher| {
         bencher.iter(|| {
             thread::scope(|scope| {
-                let other = scope.spawn(find);
-                (find(), other.join())
+                let other = scope.spawn(peak.find);
+                ((peak.find)(), other.join())
             })
         })
     });
