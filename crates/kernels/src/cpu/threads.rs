@@ -170,13 +170,13 @@ fn columns<'a, T>(out: &'a mut [T], width: usize, ranges: &[Range<usize>]) -> Ve
     parts
 }
 
-/// Has `compute` write a matrix of its own, first of `blank`s, and these columns be that.
-fn fill<T: Copy>(mut columns: Columns<'_, T>, blank: T, compute: impl FnOnce(&mut [T])) {
+/// Has `compute` write a matrix of its own, first of zeros, and these columns be that.
+fn fill(mut columns: Columns<'_, f32>, compute: impl FnOnce(&mut [f32])) {
     if let [column] = columns.as_mut_slice() {
         return compute(column);
     }
     let width = columns.first().map_or(0, |row| row.len());
-    let mut own = vec![blank; columns.len() * width];
+    let mut own = vec![0.0; columns.len() * width];
     compute(&mut own);
     for (row, own) in columns.into_iter().zip(own.chunks_exact(width.max(1))) {
         row.copy_from_slice(own);
@@ -260,7 +260,7 @@ pub(super) fn attention(q: &[f32], cache: Cache<'_>, seen: &[Vec<u32>], out: &mu
             heads: 1,
             ..cache
         };
-        fill(out, 0.0, |out| attention::rows(&q, cache, seen, out));
+        fill(out, |out| attention::rows(&q, cache, seen, out));
     });
 }
 
@@ -395,7 +395,13 @@ mod tests {
 
     #[test]
     fn what_is_split_is_whole() {
-        for (total, parts, unit) in [(0, 3, 8), (1, 4, 16), (100, 3, 16), (576, 8, 16)] {
+        for (total, parts, unit) in [
+            (0, 3, 8),
+            (1, 4, 16),
+            (100, 3, 16),
+            (576, 8, 16),
+            (4096, 8, 16),
+        ] {
             let ranges = ranges(total, parts, unit);
             assert!(ranges.len() <= parts);
             assert_eq!(ranges.iter().map(Range::len).sum::<usize>(), total);
