@@ -22,7 +22,7 @@ fn matmul(criterion: &mut Criterion) {
     for format in [Format::Q4_0, Format::Q4_1, Format::Q8_0] {
         for rows in [1, 4, 64, 256, 1024] {
             let of = format!("{format:?}/{rows}");
-            peak(criterion, &of);
+            peak(criterion, &of, 1);
             let product = Product::new(format, rows, k, n);
             let mut group = brief(criterion, "matmul", rows * n * k);
             group.bench_function(of, |bencher| bencher.iter(|| product.run()));
@@ -128,39 +128,30 @@ fn peak_finding() -> Option<Peak> {
     None
 }
 
-/// Measures the loop as the peak of a benchmark.
-fn peak(criterion: &mut Criterion, of: &str) {
+/// Measures the loop, on so many threads at once, as the peak of a benchmark.
+fn peak(criterion: &mut Criterion, of: &str, threads: usize) {
     let Some(peak) = peak_finding() else {
         eprintln!("no peak-finding loop for this processor's instructions");
         return;
     };
-    let mut group = brief(
-        criterion,
-        &format!("peak {}", peak.instructions),
-        peak.count,
-    );
-    group.bench_function(of, |bencher| bencher.iter(peak.find));
-}
-
-/// The same loop on two threads: what a second one can bring on this machine.
-fn peak_of_two(criterion: &mut Criterion) {
-    peak(criterion, "1 thread");
-    let Some(peak) = peak_finding() else {
-        return;
-    };
-    let mut group = brief(
-        criterion,
-        &format!("peak {}", peak.instructions),
-        2 * peak.count,
-    );
-    group.bench_function("2 threads", |bencher| {
+    let name = format!("peak {}", peak.instructions);
+    let mut group = brief(criterion, &name, threads * peak.count);
+    group.bench_function(of, |bencher| {
         bencher.iter(|| {
             thread::scope(|scope| {
-                let other = scope.spawn(peak.find);
-                ((peak.find)(), other.join())
+                for _ in 1..threads {
+                    scope.spawn(peak.find);
+                }
+                (peak.find)()
             })
         })
     });
+}
+
+/// What a second thread can bring on this machine.
+fn peak_of_two(criterion: &mut Criterion) {
+    peak(criterion, "1 thread", 1);
+    peak(criterion, "2 threads", 2);
 }
 
 criterion_group!(benches, peak_of_two, matmul);
