@@ -99,7 +99,7 @@ fn some_panels<I: Isa, B: Block, const N: usize, const S: usize>(
         for (panel, tiles) in panels.iter().zip(&mut tiles) {
             let weights = &blocks[panel * x.blocks() + block];
             let scales = Scales::of(isa, weights);
-            if let Some((pairs, quantized)) = rows.as_chunk::<N>(0) {
+            if let Some((pairs, quantized)) = rows.first_chunk::<N>() {
                 let sums = weights
                     .quants()
                     .streamed(isa, pairs, begin::<I, B, N>(isa, quantized));
@@ -267,8 +267,8 @@ impl Quants for Nibbles {
         rows: &[Pairs; N],
         mut sums: [I::Sums; N],
     ) -> [I::Sums; N] {
-        // Sums twice as many fit the registers only for few rows; for more the shifts are shared.
-        if 2 * N > I::ROWS {
+        // For more rows the shifts are shared.
+        if N > I::ROWS_TWICE {
             for (i, words) in self.iter().enumerate() {
                 let weights = isa.widen_q4(words);
                 for (pair, weights) in weights.iter().enumerate() {
@@ -378,16 +378,15 @@ impl<I: Isa> Scales<I> {
         widened: &[I::Pair; PAIRS],
         rows: &RowBlock<'_>,
         tiles: &mut [I::Floats],
-        mut done: usize,
+        done: usize,
     ) -> usize {
-        while let (Some((pairs, quantized)), Some(tiles)) =
-            (rows.as_chunk::<N>(done), tiles[done..].first_chunk_mut())
-        {
+        let (pairs, quantized) = rows.chunks::<N>(done);
+        let tiles = tiles[done..].as_chunks_mut().0;
+        for ((pairs, quantized), tiles) in pairs.iter().zip(quantized).zip(tiles) {
             let sums = buffered(isa, widened, pairs, begin::<I, B, N>(isa, quantized));
             self.add(isa, sums, quantized, tiles);
-            done += N;
         }
-        done
+        done + pairs.len() * N
     }
 
     /// Adds a block's sums of `N` rows to their tiles.
@@ -401,10 +400,11 @@ impl<I: Isa> Scales<I> {
     ) {
         for ((sum, row), tile) in sums.iter().zip(rows).zip(tiles) {
             let scales = isa.mul(isa.splat(row.scale), self.scales);
-            *tile = isa.add(*tile, isa.mul(isa.floats(*sum), scales));
+            let mut total = isa.add(*tile, isa.mul(isa.floats(*sum), scales));
             if let Some(minima) = self.minima {
-                *tile = isa.add(*tile, isa.mul(isa.splat(row.sum), minima));
+                total = isa.add(total, isa.mul(isa.splat(row.sum), minima));
             }
+            *tile = total; // written once
         }
     }
 }

@@ -47,16 +47,22 @@ pub(super) struct RowBlock<'a> {
 }
 
 impl RowBlock<'_> {
-    /// `N` rows from `first` on, if there are as many.
+    /// The first `N` rows, if there are as many.
     #[inline(always)]
-    pub(super) fn as_chunk<const N: usize>(
+    pub(super) fn first_chunk<const N: usize>(&self) -> Option<(&[Pairs; N], &[Quantized; N])> {
+        Some((self.pairs.first_chunk()?, self.scales.first_chunk()?))
+    }
+
+    /// Rows from `first` on, `N` at a time, as long as there are as many.
+    #[inline(always)]
+    pub(super) fn chunks<const N: usize>(
         &self,
         first: usize,
-    ) -> Option<(&[Pairs; N], &[Quantized; N])> {
-        Some((
-            self.pairs[first..].first_chunk()?,
-            self.scales[first..].first_chunk()?,
-        ))
+    ) -> (&[[Pairs; N]], &[[Quantized; N]]) {
+        (
+            self.pairs[first..].as_chunks().0,
+            self.scales[first..].as_chunks().0,
+        )
     }
 }
 

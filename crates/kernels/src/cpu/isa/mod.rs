@@ -25,6 +25,8 @@ const NIBBLES: i32 = 0x000f_000f;
 pub(super) unsafe trait Isa: Copy {
     /// Rows whose sums stay in registers.
     const ROWS: usize;
+    /// Rows whose sums stay in registers even if each has two.
+    const ROWS_TWICE: usize;
     /// One pair of k of a panel, as 16-bit numbers.
     type Pair: Copy;
     /// One i32 sum per column.

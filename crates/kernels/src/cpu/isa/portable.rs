@@ -2,7 +2,7 @@
 
 use std::array::from_fn;
 
-use wide::{f32x4, i16x8, i32x4};
+use wide::{f32x4, i16x8, i32x4, u16x8};
 
 use super::{CHUNK, Halves, Isa, NIBBLES, PANEL};
 
@@ -14,6 +14,8 @@ pub(in crate::cpu) struct Portable;
 unsafe impl Isa for Portable {
     // 2 rows × 16 columns are 8 of 16 registers.
     const ROWS: usize = 2;
+    // NEON has 32.
+    const ROWS_TWICE: usize = cfg!(target_arch = "aarch64") as usize;
     type Pair = [i16x8; 4];
     type Sums = [i32x4; 4];
     type Floats = [f32x4; 4];
@@ -26,7 +28,8 @@ unsafe impl Isa for Portable {
             words.map(|word| word & keep),
             words.map(|word| (word >> 4) & keep),
             words.map(|word| (word >> 8) & keep),
-            words.map(|word| (word >> 12) & keep),
+            // Nothing is above the last one, if halves of words are shifted.
+            words.map(|word| bytemuck::cast(bytemuck::cast::<_, u16x8>(word) >> 12_u32)),
         ])
     }
 

@@ -37,6 +37,7 @@ impl Avx512 {
 // SAFETY: `find` alone makes a value. Loads are unaligned and lie within the arrays that are passed.
 unsafe impl Isa for Avx2 {
     const ROWS: usize = 4;
+    const ROWS_TWICE: usize = 2;
     type Pair = [__m256i; 2];
     type Sums = [__m256i; 2];
     type Floats = [__m256; 2];
@@ -201,6 +202,7 @@ unsafe fn halves(bytes: &[u8; CHUNK]) -> [__m256i; 2] {
 // SAFETY: as above.
 unsafe impl Isa for Avx512 {
     const ROWS: usize = 8;
+    const ROWS_TWICE: usize = 4;
     type Pair = __m512i;
     type Sums = __m512i;
     type Floats = __m512;
