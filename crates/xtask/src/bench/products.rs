@@ -42,7 +42,9 @@ pub(super) fn measure(place: &Place, repeats: u32) -> anyhow::Result<String> {
     let native = step("products natively", || {
         let criterion = place.target.join("bench/criterion");
         let mut bench = cargo(place, "bench", &place.target);
-        bench.args(["--package", "jeoul-kernels", "--bench", "matmul"]);
+        // With the command's packages and features most dependencies are those of its build.
+        bench.args(["--package", "jeoul", "--package", "jeoul-kernels"]);
+        bench.args(["--no-default-features", "--bench", "matmul"]);
         run(bench.env("CRITERION_HOME", &criterion))?;
         native(&read(&criterion)?)
     })?;
