@@ -335,6 +335,9 @@ fn begin<I: Isa, B: Block, const N: usize>(isa: I, rows: &[Quantized; N]) -> [I:
 }
 
 /// Adds to integer sums of a block that was widened before.
+///
+/// One pair at a time: what is unrolled LLVM puts in order sum by sum for wasm, which takes more registers than there are, and
+/// twice as long.
 #[inline(always)]
 fn buffered<I: Isa, const N: usize>(
     isa: I,
