@@ -267,7 +267,7 @@ impl Quants for Nibbles {
         rows: &[Pairs; N],
         mut sums: [I::Sums; N],
     ) -> [I::Sums; N] {
-        // For more rows the shifts are shared.
+        // Two sums a row save shifts, where they fit the registers.
         if N > I::ROWS_TWICE {
             for (i, words) in self.iter().enumerate() {
                 let weights = isa.widen_q4(words);
