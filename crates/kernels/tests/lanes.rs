@@ -234,10 +234,29 @@ fn a_product_takes_a_view_that_does_not_begin_at_zero() {
     on_every_lane(|processor| {
         let (w, _) = weight(Format::Q8_0, 24, 64, processor);
         let norm = norm(64, processor).0;
-        let x = tensor(&noise(5 * 64, 1), [5, 64], processor);
+        let x = tensor(&noise(13 * 64, 1), [13, 64], processor);
         let whole = read(ops::project(x.clone(), &norm, &w));
-        let part = read(ops::project(x.narrow(0, 3, 2), &norm, &w));
+        // So many that the GPU lane packs both.
+        let part = read(ops::project(x.narrow(0, 3, 10), &norm, &w));
         assert_eq!(part, whole[3 * 24..]);
+    });
+}
+
+#[test]
+fn what_is_no_number_stays_one_and_in_its_row() {
+    on_every_lane(|processor| {
+        let (w, _) = weight(Format::Q4_1, 24, 64, processor);
+        let product = |x: &[f32]| {
+            let zeros = tensor(&[0.0; 6 * 24], [6, 24], processor);
+            read(ops::project_onto(zeros, tensor(x, [6, 64], processor), &w))
+        };
+        let mut x = noise(6 * 64, 1);
+        let before = product(&x);
+        (x[64 + 3], x[2 * 64 + 40]) = (f32::NAN, f32::NEG_INFINITY);
+        let after = product(&x);
+        assert_eq!(after[..24], before[..24]);
+        assert!(after[24..3 * 24].iter().all(|value| !value.is_finite()));
+        assert_eq!(after[3 * 24..], before[3 * 24..]);
     });
 }
 

@@ -6,6 +6,8 @@
 
 use cubecl::prelude::*;
 
+use super::activations::unpack;
+
 /// What one group of threads computes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(super) struct Tile {
@@ -87,7 +89,7 @@ pub(super) fn block_scale<S: Size>(
 /// `norm(x [m, k]) · Wᵀ`; of a gated product `out` has half as many columns as `W` has rows.
 #[cube(launch_unchecked)]
 pub(super) fn normed<S: Size>(
-    x: &[Vector<f32, Const<4>>],
+    x: &[Vector<u32, Const<4>>],
     norm: &[Vector<f32, Const<4>>],
     quants: &[Vector<u32, Const<4>>],
     scales: &[Vector<f32, S>],
@@ -101,14 +103,14 @@ pub(super) fn normed<S: Size>(
     #[comptime] bits: u32,
 ) {
     product(
-        x, norm, quants, scales, out, m, n, k, epsilon, tile, end, true, bits,
+        x, norm, quants, scales, out, m, n, k, epsilon, tile, end, true, false, bits,
     );
 }
 
 /// `out += x [m, k] · Wᵀ`.
 #[cube(launch_unchecked)]
 pub(super) fn added<S: Size>(
-    x: &[Vector<f32, Const<4>>],
+    x: &[Vector<u32, Const<4>>],
     quants: &[Vector<u32, Const<4>>],
     scales: &[Vector<f32, S>],
     out: &mut [f32],
@@ -118,9 +120,10 @@ pub(super) fn added<S: Size>(
     #[comptime] tile: Tile,
     #[comptime] bits: u32,
 ) {
+    // There is no norm to be read.
     product(
         x,
-        x,
+        scales,
         quants,
         scales,
         out,
@@ -131,14 +134,16 @@ pub(super) fn added<S: Size>(
         tile,
         comptime![End::Add],
         false,
+        false,
         bits,
     );
 }
 
-#[cube]
-fn product<S: Size>(
-    x: &[Vector<f32, Const<4>>],
-    norm: &[Vector<f32, Const<4>>],
+/// The same of what [`super::activations::pack`] made of `x`; where it is `normed` the rows' sizes are taken out here.
+#[cube(launch_unchecked)]
+pub(super) fn packed<S: Size>(
+    numbers: &[Vector<u32, Const<2>>],
+    sizes: &[Vector<f32, Const<2>>],
     quants: &[Vector<u32, Const<4>>],
     scales: &[Vector<f32, S>],
     out: &mut [f32],
@@ -149,6 +154,29 @@ fn product<S: Size>(
     #[comptime] tile: Tile,
     #[comptime] end: End,
     #[comptime] normed: bool,
+    #[comptime] bits: u32,
+) {
+    product(
+        numbers, sizes, quants, scales, out, m, n, k, epsilon, tile, end, normed, true, bits,
+    );
+}
+
+/// `beside` what a row is made of stand either the norm's weights or, of `packed` rows, the blocks' scales and sums of squares.
+#[cube]
+fn product<S: Size, X: Size, B: Size>(
+    x: &[Vector<u32, X>],
+    beside: &[Vector<f32, B>],
+    quants: &[Vector<u32, Const<4>>],
+    scales: &[Vector<f32, S>],
+    out: &mut [f32],
+    m: u32,
+    n: u32,
+    k: u32,
+    epsilon: f32,
+    #[comptime] tile: Tile,
+    #[comptime] end: End,
+    #[comptime] normed: bool,
+    #[comptime] packed: bool,
     #[comptime] bits: u32,
 ) {
     let (rows, columns) = comptime![(tile.rows, tile.columns)];
@@ -165,6 +193,8 @@ fn product<S: Size>(
 
     let mut sums = Array::<f32>::new(comptime![rows * columns]);
     let mut squares = Array::<f32>::new(rows);
+    let mut sizes = Array::<f32>::new(rows);
+    let mut from = Array::<u32>::new(rows);
     #[unroll]
     for i in 0..comptime![rows * columns] {
         sums[i] = 0f32;
@@ -172,6 +202,7 @@ fn product<S: Size>(
     #[unroll]
     for r in 0..rows {
         squares[r] = 0f32;
+        from[r] = min(first_row + comptime![r as u32], m - 1) * blocks;
     }
     let mut at = Array::<u32>::new(columns);
     #[unroll]
@@ -199,6 +230,14 @@ fn product<S: Size>(
             scale[c] = of.extract(0usize);
             minimum[c] = of.extract(1usize);
         }
+        if packed {
+            #[unroll]
+            for r in 0..rows {
+                let of = beside[(from[r] + block) as usize];
+                sizes[r] = of.extract(0usize);
+                squares[r] += of.extract(1usize);
+            }
+        }
         for vector in 0..vectors {
             #[unroll]
             for c in 0..columns {
@@ -216,13 +255,25 @@ fn product<S: Size>(
                     let mut values = Array::<Vector<f32, Const<4>>>::new(rows);
                     #[unroll]
                     for r in 0..rows {
-                        let row = min(first_row + comptime![r as u32], m - 1);
-                        let mut value = x[(row * (k / 4) + place) as usize];
-                        if normed {
-                            squares[r] += value.dot(value);
-                            value *= norm[place as usize];
+                        let stored = x[(from[r] * 8 + place) as usize];
+                        if packed {
+                            values[r] = unpack::<X>(stored, sizes[r]);
+                        } else {
+                            let mut value = Vector::<f32, Const<4>>::empty();
+                            #[unroll]
+                            for i in 0..4usize {
+                                value.insert(i, f32::reinterpret(stored.extract(i)));
+                            }
+                            if normed {
+                                squares[r] += value.dot(value);
+                                let norm = beside[place as usize];
+                                #[unroll]
+                                for i in 0..4usize {
+                                    value.insert(i, value.extract(i) * norm.extract(i));
+                                }
+                            }
+                            values[r] = value;
                         }
-                        values[r] = value;
                     }
                     #[unroll]
                     for c in 0..columns {

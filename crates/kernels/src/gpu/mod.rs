@@ -3,6 +3,7 @@
 //! Kernels keep to what every WebGPU browser grants: no subgroups, no f16, at most 256 threads a group and 7 storage buffers.
 //! They are launched unchecked, so each guards its own stores. Device code stands in the files of the operations, host code here.
 
+mod activations;
 mod attention;
 mod embed;
 mod gate;
@@ -21,8 +22,8 @@ use burn_cubecl::{
 };
 use cubecl::{client::Client, prelude::*};
 
-use crate::Format;
 use crate::ops::{LARGEST_ROOM, LanguageOps};
+use crate::{BLOCK, Format};
 use matmul::{End, Tile};
 pub use tune::{Adapter, tune};
 
@@ -105,39 +106,118 @@ impl Tile {
     }
 }
 
-/// A product after a norm, into `out`. Weights are quants, scales, format and `n`.
-fn normed(
+/// From so many rows on activations are packed before a product: it is the same for all of its columns.
+const PACKED_ROWS: usize = 5;
+
+/// What is multiplied with a matrix.
+struct Input {
+    /// `[rows, k]`.
     x: CubeTensor,
-    norm: CubeTensor,
-    epsilon: f32,
-    (quants, scales, format, n): (CubeTensor, CubeTensor, Format, usize),
-    end: End,
-    out: CubeTensor,
-) -> CubeTensor {
-    let ([rows, k], x) = (dims(&x), into_contiguous(x));
-    let client = dispatching(&out);
+    /// The weights of the norm before it, and what is added to its mean square.
+    norm: Option<(CubeTensor, f32)>,
+}
+
+/// Quants, scales, format and `n` of a matrix.
+type Matrix = (CubeTensor, CubeTensor, Format, usize);
+
+/// A product, into `out`.
+fn product(input: Input, weights: Matrix, end: End, out: CubeTensor) -> CubeTensor {
+    let ([rows, k], x) = (dims(&input.x), into_contiguous(input.x));
     let tile = tune::tile(rows);
+    let (quants, scales, format, n) = weights;
+    let (groups, units) = (tile.groups(rows, n), CubeDim::new_1d(tile.units));
+    let epsilon = input.norm.as_ref().map_or(0.0, |(_, epsilon)| *epsilon);
+    if rows >= PACKED_ROWS {
+        let normed = input.norm.is_some();
+        let (numbers, sizes) = pack(x, input.norm.map(|(weights, _)| weights));
+        let client = dispatching(&out);
+        unsafe {
+            matmul::packed::launch_unchecked(
+                &client,
+                groups,
+                units,
+                scale_width(format),
+                numbers.into_buffer_arg(),
+                sizes.into_buffer_arg(),
+                quants.into_buffer_arg(),
+                scales.into_buffer_arg(),
+                out.clone().into_buffer_arg(),
+                rows as u32,
+                n as u32,
+                k as u32,
+                epsilon,
+                tile,
+                end,
+                normed,
+                bits(format),
+            )
+        };
+        return out;
+    }
+    let client = dispatching(&out);
+    match input.norm {
+        Some((norm, _)) => unsafe {
+            matmul::normed::launch_unchecked(
+                &client,
+                groups,
+                units,
+                scale_width(format),
+                x.into_buffer_arg(),
+                norm.into_buffer_arg(),
+                quants.into_buffer_arg(),
+                scales.into_buffer_arg(),
+                out.clone().into_buffer_arg(),
+                rows as u32,
+                n as u32,
+                k as u32,
+                epsilon,
+                tile,
+                end,
+                bits(format),
+            )
+        },
+        None => unsafe {
+            matmul::added::launch_unchecked(
+                &client,
+                groups,
+                units,
+                scale_width(format),
+                x.into_buffer_arg(),
+                quants.into_buffer_arg(),
+                scales.into_buffer_arg(),
+                out.clone().into_buffer_arg(),
+                rows as u32,
+                n as u32,
+                k as u32,
+                tile,
+                bits(format),
+            )
+        },
+    }
+    out
+}
+
+/// Rows as [`activations::pack`] leaves them: numbers, and sizes of blocks.
+fn pack(x: CubeTensor, norm: Option<CubeTensor>) -> (CubeTensor, CubeTensor) {
+    let [rows, k] = dims(&x);
+    let (numbers, sizes) = (matrix(&x, rows, k / 2), matrix(&x, rows, k / 16));
+    let client = dispatching(&x);
+    let normed = norm.is_some();
     unsafe {
-        matmul::normed::launch_unchecked(
+        activations::pack::launch_unchecked(
             &client,
-            tile.groups(rows, n),
-            CubeDim::new_1d(tile.units),
-            scale_width(format),
-            x.into_buffer_arg(),
-            norm.into_buffer_arg(),
-            quants.into_buffer_arg(),
-            scales.into_buffer_arg(),
-            out.clone().into_buffer_arg(),
-            rows as u32,
-            n as u32,
-            k as u32,
-            epsilon,
-            tile,
-            end,
-            bits(format),
+            groups(rows * k / BLOCK, UNITS),
+            CubeDim::new_1d(UNITS),
+            x.clone().into_buffer_arg(),
+            norm.unwrap_or(x).into_buffer_arg(),
+            numbers.clone().into_buffer_arg(),
+            sizes.clone().into_buffer_arg(),
+            (rows * k / BLOCK) as u32,
+            (k / BLOCK) as u32,
+            normed,
         )
     };
-    out
+    (numbers, sizes)
 }
 
 impl LanguageOps for CubeBackend {
@@ -180,8 +260,11 @@ impl LanguageOps for CubeBackend {
         n: usize,
     ) -> CubeTensor {
         let out = matrix(&x, dims(&x)[0], n);
-        let weights = (quants, scales, format, n);
-        normed(x, norm, epsilon, weights, End::Store, out)
+        let input = Input {
+            x,
+            norm: Some((norm, epsilon)),
+        };
+        product(input, (quants, scales, format, n), End::Store, out)
     }
 
     fn project_gated(
@@ -194,8 +277,11 @@ impl LanguageOps for CubeBackend {
         n: usize,
     ) -> CubeTensor {
         let out = matrix(&x, dims(&x)[0], n / 2);
-        let weights = (quants, scales, format, n);
-        normed(x, norm, epsilon, weights, End::Gate, out)
+        let input = Input {
+            x,
+            norm: Some((norm, epsilon)),
+        };
+        product(input, (quants, scales, format, n), End::Gate, out)
     }
 
     fn swiglu(both: CubeTensor) -> CubeTensor {
@@ -224,28 +310,10 @@ impl LanguageOps for CubeBackend {
         scales: CubeTensor,
         format: Format,
     ) -> CubeTensor {
-        let ([rows, n], [_, k], x) = (dims(&onto), dims(&x), into_contiguous(x));
+        let n = dims(&onto)[1];
         let out = owned(into_contiguous(onto));
-        let client = dispatching(&out);
-        let tile = tune::tile(rows);
-        unsafe {
-            matmul::added::launch_unchecked(
-                &client,
-                tile.groups(rows, n),
-                CubeDim::new_1d(tile.units),
-                scale_width(format),
-                x.into_buffer_arg(),
-                quants.into_buffer_arg(),
-                scales.into_buffer_arg(),
-                out.clone().into_buffer_arg(),
-                rows as u32,
-                n as u32,
-                k as u32,
-                tile,
-                bits(format),
-            )
-        };
-        out
+        let input = Input { x, norm: None };
+        product(input, (quants, scales, format, n), End::Add, out)
     }
 
     fn write_kv(
