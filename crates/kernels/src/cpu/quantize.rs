@@ -133,38 +133,29 @@ widest! {
     }
 }
 
-/// Largest magnitude of a block.
+/// Largest magnitude of a block, NaN if one is. As integers magnitudes have the same order, and a NaN is the largest of them.
 #[inline(always)]
 fn largest(x: &[f32; BLOCK]) -> f32 {
-    let mut largest = [0.0_f32; math::PARTS];
+    let mut largest = [0_i32; math::PARTS];
     for x in x.as_chunks::<{ math::PARTS }>().0 {
         for (largest, x) in largest.iter_mut().zip(x) {
-            *largest = if x.abs() > *largest {
-                x.abs()
-            } else {
-                *largest
-            };
+            *largest = (*largest).max(x.abs().to_bits() as i32);
         }
     }
     let mut half = math::PARTS / 2;
     while half > 0 {
         for i in 0..half {
-            let other = largest[half + i];
-            largest[i] = if other > largest[i] {
-                other
-            } else {
-                largest[i]
-            };
+            largest[i] = largest[i].max(largest[half + i]);
         }
         half /= 2;
     }
-    largest[0]
+    f32::from_bits(largest[0] as u32)
 }
 
 /// One block whose largest magnitude is known.
 #[inline(always)]
 fn quantize(x: &[f32; BLOCK], largest: f32) -> (Pairs, Quantized) {
-    // Below this the inverse overflows; such a block is zero for every purpose.
+    // Below this the inverse overflows; such a block is zero for every purpose. What is infinite or NaN stays so by its scale.
     let inverse = if largest > 1e-30 { MAX / largest } else { 0.0 };
     let mut values = [0; BLOCK];
     for (value, x) in values.iter_mut().zip(x) {
