@@ -86,86 +86,13 @@ pub(super) fn block_scale<S: Size>(
     of
 }
 
-/// `norm(x [m, k]) · Wᵀ`; of a gated product `out` has half as many columns as `W` has rows.
+/// `out [m, n] = norm(x [m, k]) · Wᵀ`, or without a norm; of a gated product `out` has half as many columns as `W` has rows. Beside what a
+/// row is made of stand the norm's weights or, of rows that [`super::activations::pack`] has `packed`, the blocks' scales and sums of
+/// squares; where there is neither, it is not read.
 #[cube(launch_unchecked)]
-pub(super) fn normed<S: Size>(
-    x: &[Vector<u32, Const<4>>],
-    norm: &[Vector<f32, Const<4>>],
-    quants: &[Vector<u32, Const<4>>],
-    scales: &[Vector<f32, S>],
-    out: &mut [f32],
-    m: u32,
-    n: u32,
-    k: u32,
-    epsilon: f32,
-    #[comptime] tile: Tile,
-    #[comptime] end: End,
-    #[comptime] bits: u32,
-) {
-    product(
-        x, norm, quants, scales, out, m, n, k, epsilon, tile, end, true, false, bits,
-    );
-}
-
-/// `out += x [m, k] · Wᵀ`.
-#[cube(launch_unchecked)]
-pub(super) fn added<S: Size>(
-    x: &[Vector<u32, Const<4>>],
-    quants: &[Vector<u32, Const<4>>],
-    scales: &[Vector<f32, S>],
-    out: &mut [f32],
-    m: u32,
-    n: u32,
-    k: u32,
-    #[comptime] tile: Tile,
-    #[comptime] bits: u32,
-) {
-    // There is no norm to be read.
-    product(
-        x,
-        scales,
-        quants,
-        scales,
-        out,
-        m,
-        n,
-        k,
-        0f32,
-        tile,
-        comptime![End::Add],
-        false,
-        false,
-        bits,
-    );
-}
-
-/// The same of what [`super::activations::pack`] made of `x`; where it is `normed` the rows' sizes are taken out here.
-#[cube(launch_unchecked)]
-pub(super) fn packed<S: Size>(
-    numbers: &[Vector<u32, Const<2>>],
-    sizes: &[Vector<f32, Const<2>>],
-    quants: &[Vector<u32, Const<4>>],
-    scales: &[Vector<f32, S>],
-    out: &mut [f32],
-    m: u32,
-    n: u32,
-    k: u32,
-    epsilon: f32,
-    #[comptime] tile: Tile,
-    #[comptime] end: End,
-    #[comptime] normed: bool,
-    #[comptime] bits: u32,
-) {
-    product(
-        numbers, sizes, quants, scales, out, m, n, k, epsilon, tile, end, normed, true, bits,
-    );
-}
-
-/// `beside` what a row is made of stand either the norm's weights or, of `packed` rows, the blocks' scales and sums of squares.
-#[cube]
-fn product<S: Size, X: Size, B: Size>(
-    x: &[Vector<u32, X>],
-    beside: &[Vector<f32, B>],
+pub(super) fn product<S: Size, A: Size>(
+    x: &[Vector<u32, A>],
+    beside: &[Vector<f32, A>],
     quants: &[Vector<u32, Const<4>>],
     scales: &[Vector<f32, S>],
     out: &mut [f32],
@@ -257,7 +184,7 @@ fn product<S: Size, X: Size, B: Size>(
                     for r in 0..rows {
                         let stored = x[(from[r] * 8 + place) as usize];
                         if packed {
-                            values[r] = unpack::<X>(stored, sizes[r]);
+                            values[r] = unpack::<A>(stored, sizes[r]);
                         } else {
                             let mut value = Vector::<f32, Const<4>>::empty();
                             #[unroll]

@@ -123,77 +123,40 @@ type Matrix = (CubeTensor, CubeTensor, Format, usize);
 /// A product, into `out`.
 fn product(input: Input, weights: Matrix, end: End, out: CubeTensor) -> CubeTensor {
     let ([rows, k], x) = (dims(&input.x), into_contiguous(input.x));
-    let tile = tune::tile(rows);
     let (quants, scales, format, n) = weights;
-    let (groups, units) = (tile.groups(rows, n), CubeDim::new_1d(tile.units));
-    let epsilon = input.norm.as_ref().map_or(0.0, |(_, epsilon)| *epsilon);
-    if rows >= PACKED_ROWS {
-        let normed = input.norm.is_some();
-        let (numbers, sizes) = pack(x, input.norm.map(|(weights, _)| weights));
-        let client = dispatching(&out);
-        unsafe {
-            matmul::packed::launch_unchecked(
-                &client,
-                groups,
-                units,
-                scale_width(format),
-                numbers.into_buffer_arg(),
-                sizes.into_buffer_arg(),
-                quants.into_buffer_arg(),
-                scales.into_buffer_arg(),
-                out.clone().into_buffer_arg(),
-                rows as u32,
-                n as u32,
-                k as u32,
-                epsilon,
-                tile,
-                end,
-                normed,
-                bits(format),
-            )
-        };
-        return out;
-    }
+    let (norm, epsilon) = input.norm.unzip();
+    let (is_packed, is_normed) = (rows >= PACKED_ROWS, norm.is_some());
+    let (width, x, beside) = if is_packed {
+        let (numbers, sizes) = pack(x, norm);
+        (2, numbers, sizes)
+    } else {
+        (4, x.clone(), norm.unwrap_or(x))
+    };
+    let tile = tune::tile(rows);
     let client = dispatching(&out);
-    match input.norm {
-        Some((norm, _)) => unsafe {
-            matmul::normed::launch_unchecked(
-                &client,
-                groups,
-                units,
-                scale_width(format),
-                x.into_buffer_arg(),
-                norm.into_buffer_arg(),
-                quants.into_buffer_arg(),
-                scales.into_buffer_arg(),
-                out.clone().into_buffer_arg(),
-                rows as u32,
-                n as u32,
-                k as u32,
-                epsilon,
-                tile,
-                end,
-                bits(format),
-            )
-        },
-        None => unsafe {
-            matmul::added::launch_unchecked(
-                &client,
-                groups,
-                units,
-                scale_width(format),
-                x.into_buffer_arg(),
-                quants.into_buffer_arg(),
-                scales.into_buffer_arg(),
-                out.clone().into_buffer_arg(),
-                rows as u32,
-                n as u32,
-                k as u32,
-                tile,
-                bits(format),
-            )
-        },
-    }
+    unsafe {
+        matmul::product::launch_unchecked(
+            &client,
+            tile.groups(rows, n),
+            CubeDim::new_1d(tile.units),
+            scale_width(format),
+            width,
+            x.into_buffer_arg(),
+            beside.into_buffer_arg(),
+            quants.into_buffer_arg(),
+            scales.into_buffer_arg(),
+            out.clone().into_buffer_arg(),
+            rows as u32,
+            n as u32,
+            k as u32,
+            epsilon.unwrap_or(0.0),
+            tile,
+            end,
+            is_normed,
+            is_packed,
+            bits(format),
+        )
+    };
     out
 }
 
