@@ -234,11 +234,13 @@ fn a_product_takes_a_view_that_does_not_begin_at_zero() {
     on_every_lane(|processor| {
         let (w, _) = weight(Format::Q8_0, 24, 64, processor);
         let norm = norm(64, processor).0;
-        let x = tensor(&noise(13 * 64, 1), [13, 64], processor);
-        let whole = read(ops::project(x.clone(), &norm, &w));
-        // So many that the GPU lane packs both.
-        let part = read(ops::project(x.narrow(0, 3, 10), &norm, &w));
-        assert_eq!(part, whole[3 * 24..]);
+        // The GPU lane packs many rows and leaves few.
+        for (rows, first, count) in [(4, 2, 2), (13, 3, 10)] {
+            let x = tensor(&noise(rows * 64, 1), [rows, 64], processor);
+            let whole = read(ops::project(x.clone(), &norm, &w));
+            let part = read(ops::project(x.narrow(0, first, count), &norm, &w));
+            assert_eq!(part, whole[first * 24..][..count * 24]);
+        }
     });
 }
 
